@@ -1,0 +1,111 @@
+//! The fact this stage yields: who is calling.
+
+use std::sync::{Arc, OnceLock};
+
+use serde_json::{Map, Value};
+
+use crate::moment::Moment;
+
+/// Someone whose credential was verified, or nobody in particular.
+#[derive(Debug)]
+pub struct Identity {
+    pub principal: Principal,
+    pub method: AuthMethod,
+    /// Qualified: `"<alias>|<group>"`, or `"keys|<role>"`.
+    pub groups: Vec<Arc<str>>,
+    /// Verified claims or key metadata; typed by the Cedar schema where a policy sees them.
+    pub attributes: Map<String, Value>,
+    pub scopes: Vec<Arc<str>>,
+    /// Only if the issuer says it is verified.
+    pub email: Option<Arc<str>>,
+    pub authenticated_at: Option<Moment>,
+    /// When the credential ends; open streams end with it.
+    pub expires_at: Option<Moment>,
+    /// The principal as a Cedar entity, built at most once per identity.
+    ///
+    /// INVARIANT: an identity never outlives the snapshot whose schema typed this.
+    pub(crate) entity: OnceLock<cedar_policy::Entity>,
+}
+
+/// Who, in Cedar's terms.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub enum Principal {
+    Anonymous,
+    /// The key's id.
+    ApiKey(Arc<str>),
+    /// `<alias>|<client_id>`: a machine's token.
+    Client(Arc<str>),
+    /// `<alias>|<sub>`.
+    User(Arc<str>),
+}
+
+impl Principal {
+    /// The Cedar entity type.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Anonymous => "Anonymous",
+            Self::ApiKey(_) => "ApiKey",
+            Self::Client(_) => "Client",
+            Self::User(_) => "User",
+        }
+    }
+
+    /// The Cedar entity id.
+    pub fn id(&self) -> &str {
+        match self {
+            Self::Anonymous => "anonymous",
+            Self::ApiKey(id) | Self::Client(id) | Self::User(id) => id,
+        }
+    }
+
+    /// The id without the alias of its issuer: what the application knows the caller by.
+    pub fn subject(&self) -> &str {
+        match self {
+            Self::Anonymous => "anonymous",
+            Self::ApiKey(id) => id,
+            Self::Client(id) | Self::User(id) => id.split_once('|').map_or(id, |(_, subject)| subject),
+        }
+    }
+}
+
+impl std::fmt::Display for Principal {
+    /// As Cedar writes it: `User::"demo|alice"`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}::{:?}", self.kind(), self.id())
+    }
+}
+
+/// How the caller proved who it is.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum AuthMethod {
+    ApiKey,
+    Jwt,
+    None,
+}
+
+impl AuthMethod {
+    /// The word in configuration, logs and `X-Portcullis-Auth`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::ApiKey => "api_key",
+            Self::Jwt => "jwt",
+            Self::None => "none",
+        }
+    }
+}
+
+impl Identity {
+    pub fn anonymous() -> Self {
+        Self {
+            principal: Principal::Anonymous,
+            method: AuthMethod::None,
+            groups: Vec::new(),
+            attributes: Map::new(),
+            scopes: Vec::new(),
+            email: None,
+            authenticated_at: None,
+            expires_at: None,
+            entity: OnceLock::new(),
+        }
+    }
+}

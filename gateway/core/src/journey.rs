@@ -1,0 +1,1 @@
+//! In which order? `decide` and `admit` are the map of the gateway.

@@ -1,0 +1,37 @@
+//! What is decided: the whole of Portcullis that touches no socket, file, clock or store.
+//!
+//! A request travels; each stage either learns one fact or refuses; whoever holds a
+//! [`journey::Permit`] may forward. The modules below stand in travelling order.
+
+pub mod framing;
+pub mod request;
+
+pub mod route;
+
+pub mod guard;
+
+pub mod identify;
+
+pub mod limit;
+
+pub mod gather;
+
+pub mod authorize;
+
+pub mod validate;
+
+pub mod journey;
+
+pub mod refusal;
+
+pub mod trail;
+
+pub mod ports;
+
+pub mod config;
+
+pub mod snapshot;
+
+pub mod mode;
+pub mod moment;
+pub mod units;
