@@ -1,1 +1,104 @@
 //! What is known of the thing asked for?
+//!
+//! INVARIANT: what a client sent never becomes Cedar text. A resource is put together from typed
+//! parts, so a parameter holding `"` or `::` is an odd id and nothing more.
+
+mod template;
+#[cfg(test)]
+mod tests;
+
+use std::borrow::Cow;
+use std::str::FromStr;
+
+use cedar_policy::{Entity, EntityId, EntityTypeName, EntityUid};
+
+use crate::refusal::{Code, Refusal};
+
+/// A path parameter of the matched route: its name and its decoded value.
+pub type Param<'a> = (&'a str, Cow<'a, str>);
+
+/// The resource of one route, compiled from its `resource` template.
+#[derive(Clone, Debug)]
+pub struct Gather {
+    kind: EntityTypeName,
+    id: Vec<Piece>,
+    /// The whole entity where the template has no parameter.
+    fixed: Option<Entity>,
+}
+
+/// One part of a resource's id.
+#[derive(Clone, Debug, Eq, PartialEq)]
+enum Piece {
+    Param(String),
+    Text(String),
+}
+
+/// Why a template is not one, and how to mend it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct TemplateFault {
+    pub message: String,
+    pub help: String,
+}
+
+impl Gather {
+    /// Compiles `Order::"{id}"`; `params` are the names in the route's path template.
+    ///
+    /// `{{` and `}}` stand for the braces themselves. The entity type may have a namespace.
+    pub fn compile(template: &str, params: &[&str]) -> Result<Self, TemplateFault> {
+        let (kind, id) = template::parse(template, params)?;
+        Ok(Self::new(kind, id))
+    }
+
+    /// `App::"<upstream>"`: the resource of a route that names none.
+    pub fn of_upstream(upstream: &str) -> Result<Self, TemplateFault> {
+        let kind = EntityTypeName::from_str("App")
+            .map_err(|error| TemplateFault { message: error.to_string(), help: String::new() })?;
+        Ok(Self::new(kind, vec![Piece::Text(upstream.to_owned())]))
+    }
+
+    fn new(kind: EntityTypeName, id: Vec<Piece>) -> Self {
+        let text: Option<String> = id
+            .iter()
+            .map(|piece| match piece {
+                Piece::Param(_) => None,
+                Piece::Text(text) => Some(text.as_str()),
+            })
+            .collect();
+        let fixed = text.map(|text| entity(&kind, &text));
+        Self { kind, id, fixed }
+    }
+
+    /// The Cedar entity type of every resource of this route.
+    pub fn kind(&self) -> &EntityTypeName {
+        &self.kind
+    }
+
+    /// The resource of one request.
+    ///
+    /// A parameter that is not there is a fault of ours, not of the caller: it refuses with `internal_error`.
+    pub fn resource(&self, params: &[Param<'_>]) -> Result<Entity, Refusal> {
+        if let Some(fixed) = &self.fixed {
+            return Ok(fixed.clone());
+        }
+        let mut id = String::new();
+        for piece in &self.id {
+            match piece {
+                Piece::Text(text) => id.push_str(text),
+                Piece::Param(name) => match params.iter().find(|(known, _)| known == name) {
+                    Some((_, value)) => id.push_str(value),
+                    None => {
+                        return Err(Refusal::new(Code::InternalError).because(format!(
+                            "the resource wants the path parameter `{name}`, which was not matched"
+                        )));
+                    }
+                },
+            }
+        }
+        Ok(entity(&self.kind, &id))
+    }
+}
+
+/// Attributes of resources come later; until then a schema that requires some is refused at load.
+fn entity(kind: &EntityTypeName, id: &str) -> Entity {
+    Entity::with_uid(EntityUid::from_type_name_and_id(kind.clone(), EntityId::new(id)))
+}

@@ -34,4 +34,5 @@ pub mod snapshot;
 
 pub mod mode;
 pub mod moment;
+pub(crate) mod near;
 pub mod units;
