@@ -1,0 +1,162 @@
+//! What a policy may know of the request: the attributes its action's schema declares, no more.
+//!
+//! Which ones, and where each comes from, is worked out when the configuration is loaded.
+
+mod plan;
+mod query;
+
+use std::borrow::Cow;
+
+use cedar_policy::{Context, RestrictedExpression};
+use http::{HeaderMap, HeaderName};
+use percent_encoding::percent_decode_str;
+
+use super::Question;
+use super::shapes::{Field, Presence};
+use super::typed;
+use crate::identify::Identity;
+
+/// The context of one route: attribute name and where its value comes from.
+#[derive(Debug, Default)]
+pub(super) struct Plan(Vec<(&'static str, Supply)>);
+
+#[derive(Debug)]
+enum Supply {
+    AuthAge,
+    AuthMethod,
+    Body(Field),
+    Headers(Vec<HeaderName>),
+    Ip,
+    Method,
+    Now,
+    Params(Vec<String>),
+    Path,
+    Query(Vec<String>),
+    Scopes,
+}
+
+impl Plan {
+    /// The context of one request. `Err` is for the operator, and holds no value the caller sent.
+    pub(super) fn context(&self, question: &Question<'_>, identity: &Identity) -> Result<Context, String> {
+        let mut pairs = Vec::with_capacity(self.0.len());
+        for (name, supply) in &self.0 {
+            let value = supply.value(question, identity).map_err(|why| format!("context attribute {why}"))?;
+            pairs.extend(value.map(|value| ((*name).to_owned(), value)));
+        }
+        Context::from_pairs(pairs).map_err(|_| "the context cannot be evaluated".to_owned())
+    }
+}
+
+impl Supply {
+    /// `None`: the attribute is absent, which the plan has made sure the schema allows.
+    fn value(&self, question: &Question<'_>, identity: &Identity) -> Result<Option<RestrictedExpression>, String> {
+        Ok(Some(match self {
+            Self::AuthAge => match identity.authenticated_at {
+                None => return Ok(None),
+                Some(at) => {
+                    let age = question.now.wall.since(at).as_secs();
+                    RestrictedExpression::new_long(i64::try_from(age).unwrap_or(i64::MAX))
+                }
+            },
+            Self::AuthMethod => string(identity.method.name()),
+            Self::Body(field) => match (question.body, field.presence) {
+                (Some(body), Presence::Optional | Presence::Required) => {
+                    typed::fit(body, &field.shape).map_err(|misfit| misfit.under("body").to_string())?
+                }
+                (None, Presence::Optional) => return Ok(None),
+                (None, Presence::Required) => return Err(typed::missing(&field.shape).under("body").to_string()),
+            },
+            Self::Headers(names) => record(headers(question.headers, names)?)?,
+            Self::Ip => typed::ip_expression(question.client),
+            Self::Method => string(question.method.as_str()),
+            Self::Now => RestrictedExpression::new_datetime(datetime(question.now.wall.micros())?),
+            Self::Params(names) => record(params(question, names)?)?,
+            Self::Path => string(&path(question.path)?),
+            Self::Query(names) => record(query::values(question.query.unwrap_or_default(), names)?)?,
+            Self::Scopes => RestrictedExpression::new_set(identity.scopes.iter().map(|scope| string(scope))),
+        }))
+    }
+}
+
+fn string(text: &str) -> RestrictedExpression {
+    RestrictedExpression::new_string(text.to_owned())
+}
+
+fn record(pairs: Vec<(String, String)>) -> Result<RestrictedExpression, String> {
+    let pairs = pairs.into_iter().map(|(name, value)| (name, RestrictedExpression::new_string(value)));
+    RestrictedExpression::new_record(pairs).map_err(|_| "has a name twice".to_owned())
+}
+
+/// Decoded, for a canonical path may still spell `@` or `%40`: a policy must not miss either.
+///
+/// Nothing is lost by it, since no canonical path holds an encoded `/`.
+fn path(canonical: &str) -> Result<Cow<'_, str>, String> {
+    percent_decode_str(canonical).decode_utf8().map_err(|_| "`path` is not UTF-8".to_owned())
+}
+
+fn params(question: &Question<'_>, names: &[String]) -> Result<Vec<(String, String)>, String> {
+    let value = |name: &String| {
+        let found = question.params.iter().find(|(known, _)| known == name);
+        found
+            .map(|(_, value)| (name.clone(), value.to_string()))
+            .ok_or_else(|| format!("`params.{name}` was not matched"))
+    };
+    names.iter().map(value).collect()
+}
+
+/// A field that is absent stays absent; one that comes twice has no value a policy and the app agree on.
+fn headers(fields: &HeaderMap, names: &[HeaderName]) -> Result<Vec<(String, String)>, String> {
+    let mut pairs = Vec::with_capacity(names.len());
+    for name in names {
+        let mut values = fields.get_all(name).iter();
+        let Some(value) = values.next() else { continue };
+        if values.next().is_some() {
+            return Err(format!("`headers.{name}` appears more than once"));
+        }
+        let text = value.to_str().map_err(|_| format!("`headers.{name}` is not plain text"))?;
+        pairs.push((name.to_string(), text.to_owned()));
+    }
+    Ok(pairs)
+}
+
+/// `2026-01-31T12:00:00.000Z`, to the millisecond Cedar keeps.
+///
+/// The civil calendar from days since the epoch: Howard Hinnant, "chrono-compatible low-level date algorithms".
+fn datetime(micros: i64) -> Result<String, String> {
+    const DAY: i64 = 86_400_000;
+    let millis = micros.div_euclid(1000);
+    let (days, of_day) = (millis.div_euclid(DAY), millis.rem_euclid(DAY));
+    let days = days + 719_468;
+    let (era, day_of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * shifted + 2) / 5 + 1;
+    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
+    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    if !(0..=9999).contains(&year) {
+        return Err("`now` is outside the years 0 to 9999: the clock is wrong".to_owned());
+    }
+    let (hour, minute, second) = (of_day / 3_600_000, of_day / 60_000 % 60, of_day / 1000 % 60);
+    Ok(format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{:03}Z", of_day % 1000))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::datetime;
+
+    #[test]
+    fn writes_times_as_cedar_reads_them() {
+        for (micros, expected) in [
+            (0, "1970-01-01T00:00:00.000Z"),
+            (-1, "1969-12-31T23:59:59.999Z"),
+            (951_782_400_000_000, "2000-02-29T00:00:00.000Z"),
+            (4_107_542_400_000_000, "2100-03-01T00:00:00.000Z"),
+            (1_791_073_845_123_999, "2026-10-04T00:30:45.123Z"),
+        ] {
+            assert_eq!(datetime(micros).as_deref(), Ok(expected), "{micros}");
+        }
+        assert!(datetime(i64::MAX).is_err());
+        assert!(datetime(i64::MIN).is_err());
+    }
+}

@@ -1,0 +1,168 @@
+//! Policy files and their schema, compiled together or not at all.
+
+mod files;
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use cedar_policy::{
+    Policy, PolicyId, PolicySet, Schema, ValidationMode, ValidationWarning, Validator,
+    schema_str_to_json_with_resolved_types,
+};
+
+use super::fault::{PolicyFault, Source};
+use super::principal::Principals;
+use super::shapes::Shapes;
+
+/// Every policy of the gateway, checked against the schema. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Policies(pub(super) Arc<Compiled>);
+
+#[derive(Debug)]
+pub(super) struct Compiled {
+    pub(super) schema: Schema,
+    pub(super) shapes: Shapes,
+    pub(super) principals: Principals,
+    /// In the order of the files.
+    pub(super) rules: Vec<Rule>,
+    pub(super) notes: HashMap<PolicyId, Arc<Note>>,
+    /// The same policies as one set, for the case suite.
+    pub(super) whole: PolicySet,
+    warnings: Vec<PolicyFault>,
+}
+
+/// One policy and where it stands.
+#[derive(Debug)]
+pub(super) struct Rule {
+    pub(super) policy: Policy,
+    pub(super) note: Arc<Note>,
+    file: String,
+    /// Of the whole policy.
+    span: Option<(usize, usize)>,
+}
+
+/// What a decision tells of a policy.
+#[derive(Debug)]
+pub(super) struct Note {
+    /// `@id`, or `<file name>#<number from 1>`.
+    pub(super) id: Arc<str>,
+    pub(super) order: usize,
+    /// `@reason`, for the operator.
+    pub(super) reason: Option<Arc<str>>,
+    /// `@public_reason`, for the caller.
+    pub(super) public_reason: Option<Arc<str>>,
+}
+
+impl Policies {
+    /// Parses and strictly validates; all faults of all texts at once.
+    ///
+    /// A policy that can never apply is a fault: a `forbid` that never applies forbids nothing.
+    pub fn compile(schema: &Source, files: &[Source]) -> Result<Self, Vec<PolicyFault>> {
+        let mut faults = Vec::new();
+        let mut warnings = Vec::new();
+        let typed = read_schema(schema, &mut warnings).map_err(|some| faults.extend(some)).ok();
+        let rules = files::read(files, &mut faults);
+        if rules.is_empty() && faults.is_empty() {
+            faults.push(
+                PolicyFault::new(&schema.file, "there is no policy, so nothing would ever be permitted")
+                    .help("write a `permit (principal, action, resource) …;` into a `.cedar` file beside the schema"),
+            );
+        }
+        let whole = whole(&rules, &mut faults);
+        if let Some((schema, ..)) = &typed {
+            validate(schema, &whole, &rules, (&mut faults, &mut warnings));
+        }
+        let (Some((schema, shapes, principals)), []) = (typed, faults.as_slice()) else {
+            faults.sort_by(|a, b| (&a.file, a.offset).cmp(&(&b.file, b.offset)));
+            return Err(faults);
+        };
+        let notes = rules.iter().map(|rule| (rule.policy.id().clone(), Arc::clone(&rule.note))).collect();
+        Ok(Self(Arc::new(Compiled { schema, shapes, principals, rules, notes, whole, warnings })))
+    }
+
+    /// What an operator should know although it works: mixed scripts, shadowed names and the like.
+    pub fn warnings(&self) -> &[PolicyFault] {
+        &self.0.warnings
+    }
+
+    /// Ids of all policies, in the order of the files.
+    pub fn ids(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.0.rules.iter().map(|rule| &rule.note.id)
+    }
+}
+
+type Typed = (Schema, Shapes, Principals);
+
+fn read_schema(source: &Source, warnings: &mut Vec<PolicyFault>) -> Result<Typed, Vec<PolicyFault>> {
+    let cedar = |error: cedar_policy::CedarSchemaError| PolicyFault::from_cedar(&source.file, &error);
+    let (schema, told) = Schema::from_cedarschema_str(&source.text).map_err(cedar)?;
+    warnings.extend(told.map(|warning| PolicyFault::one(&source.file, &warning)));
+    let (json, _) = schema_str_to_json_with_resolved_types(&source.text).map_err(cedar)?;
+    let shapes = Shapes::read(&json)
+        .ok_or_else(|| vec![PolicyFault::new(&source.file, "the schema uses a type this gateway does not know")])?;
+    let principals = Principals::read(&shapes, &source.file)?;
+    Ok((schema, shapes, principals))
+}
+
+/// One set of all policies; an id that comes twice is a fault of the second.
+fn whole(rules: &[Rule], faults: &mut Vec<PolicyFault>) -> PolicySet {
+    let mut set = PolicySet::new();
+    let mut seen: HashMap<&str, &str> = HashMap::new();
+    for rule in rules {
+        let id = &*rule.note.id;
+        if let Some(first) = seen.get(id) {
+            faults.push(
+                PolicyFault::new(&rule.file, format!("`@id(\"{id}\")` is taken by a policy in `{first}`"))
+                    .at(rule.span)
+                    .help("give each policy an id of its own: decisions name policies by it"),
+            );
+            continue;
+        }
+        seen.insert(id, &rule.file);
+        if let Err(error) = set.add(rule.policy.clone()) {
+            faults.push(PolicyFault::new(&rule.file, error.to_string()).at(rule.span));
+        }
+    }
+    set
+}
+
+fn validate(
+    schema: &Schema,
+    whole: &PolicySet,
+    rules: &[Rule],
+    (faults, warnings): (&mut Vec<PolicyFault>, &mut Vec<PolicyFault>),
+) {
+    let places: HashMap<&PolicyId, &Rule> = rules.iter().map(|rule| (rule.policy.id(), rule)).collect();
+    let place = |id: &PolicyId, diagnostic: &dyn miette::Diagnostic| {
+        let rule = places.get(id);
+        let mut fault = PolicyFault::one(rule.map_or("", |rule| &rule.file), diagnostic);
+        if fault.offset.is_none() {
+            fault = fault.at(rule.and_then(|rule| rule.span));
+        }
+        fault
+    };
+    let result = Validator::new(schema.clone()).validate(whole, ValidationMode::Strict);
+    faults.extend(result.validation_errors().map(|error| place(error.policy_id(), error)));
+    // Where an error is told already, "never applies" is its consequence.
+    let mut told: HashSet<&PolicyId> =
+        result.validation_errors().map(cedar_policy::ValidationError::policy_id).collect();
+    for warning in result.validation_warnings() {
+        let fault = place(warning.policy_id(), warning);
+        match warning {
+            ValidationWarning::ImpossiblePolicy(_) | ValidationWarning::InvalidActionApplication(_) => {
+                if told.insert(warning.policy_id()) {
+                    faults.push(never_applies(fault));
+                }
+            }
+            // Of another crate, which may add to it.
+            _ => warnings.push(fault),
+        }
+    }
+}
+
+fn never_applies(mut fault: PolicyFault) -> PolicyFault {
+    fault.help.get_or_insert_with(|| {
+        "it can never apply: compare its principal, action and resource with `appliesTo` in the schema, or remove it".to_owned()
+    });
+    fault
+}
