@@ -49,19 +49,15 @@ pub trait Keys: Send + Sync {
 
 /// Verification keys of token issuers, fetched in the background.
 pub trait KeySets: Send + Sync {
-    /// The keys of the token source `alias` as last fetched.
-    fn current(&self, alias: &str) -> Result<Arc<KeySet>, KeysUnavailable>;
+    /// The keys of the token source `alias` as last fetched. Never waits.
+    fn current(&self, alias: &str, now: Now) -> Result<Arc<KeySet>, KeysUnavailable>;
 
-    /// Asks for a fetch because `unknown_kid` is not in `seen` (its generation): single flight, with a
-    /// cooldown, waiting at most one second.
-    fn refetch(&self, alias: &str, seen: u64) -> Answer<'_, Result<Refetched, KeysUnavailable>>;
-}
-
-/// The outcome of asking for fresh keys.
-#[derive(Clone, Debug)]
-pub enum Refetched {
-    /// Fetched now, or so recently that asking again would tell nothing: an unknown key id is a bad token.
-    Fresh(Arc<KeySet>),
+    /// Newer keys than the generation `seen`, because they do not hold the key of some token: single flight,
+    /// with a cooldown, waiting at most one second.
+    ///
+    /// The answer may be the same set again: fetched now, or so recently that asking again would tell
+    /// nothing, so an unknown key means a bad token.
+    fn refetch(&self, alias: &str, seen: u64, now: Now) -> Answer<'_, Result<Arc<KeySet>, KeysUnavailable>>;
 }
 
 /// Why no verdict about a token is possible (503, never 401).

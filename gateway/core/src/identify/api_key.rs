@@ -1,9 +1,21 @@
-//! API keys: `ptcl_<env>_<id>_<secret><crc>`.
+//! Is this API key good, and whose is it? `ptcl_<env>_<id>_<secret><crc>`.
 
+#[cfg(test)]
+mod tests;
+mod text;
+
+use std::sync::{Arc, OnceLock};
+
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use quick_cache::sync::Cache;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::moment::Moment;
+use super::{AuthMethod, Identity, Principal, refuse};
+use crate::moment::{Moment, Now};
+use crate::ports::Keys;
+use crate::refusal::Refusal;
+pub use text::{KeyText, MintFault, Minted, PATTERN, PREFIX};
 
 /// A key at rest. The secret itself is nowhere.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -20,4 +32,81 @@ pub struct KeyRecord {
     pub created_at: Moment,
     pub expires_at: Option<Moment>,
     pub revoked_at: Option<Moment>,
+}
+
+/// The judge of API keys, and the identities of those last seen.
+#[derive(Debug)]
+pub struct ApiKeys {
+    /// By id. An identity holds only as long as the store answers with the very record it was made from.
+    seen: Cache<Arc<str>, (Arc<KeyRecord>, Arc<Identity>)>,
+}
+
+impl ApiKeys {
+    /// Identities kept, so that a key in use costs no allocation.
+    const MOST_SEEN: usize = 10_000;
+
+    pub(super) fn new() -> Self {
+        Self { seen: Cache::new(Self::MOST_SEEN) }
+    }
+
+    /// Whose key this is. The store is asked on every request: a revoked key must not live on in here.
+    ///
+    /// # Errors
+    /// `invalid_api_key`, in one text for all that can be wrong; `dependency_unavailable` when the store
+    /// cannot answer.
+    pub(super) async fn identify(&self, text: &str, keys: &dyn Keys, now: Now) -> Result<Arc<Identity>, Refusal> {
+        let key = KeyText::parse(text).map_err(refuse::api_key)?;
+        let record = keys.key(key.id()).get().await.map_err(refuse::store_down)?;
+        let record = judge(&key, record, now)?;
+        keys.used(key.id(), now);
+        Ok(self.identity(record))
+    }
+
+    fn identity(&self, record: Arc<KeyRecord>) -> Arc<Identity> {
+        if let Some((known, identity)) = self.seen.get(record.id.as_str())
+            && Arc::ptr_eq(&known, &record)
+        {
+            return identity;
+        }
+        let identity = Arc::new(identity(&record));
+        self.seen.insert(Arc::from(record.id.as_str()), (record, Arc::clone(&identity)));
+        identity
+    }
+}
+
+/// An unknown id costs the same comparison as a known one, so that the time taken tells nothing.
+fn judge(key: &KeyText<'_>, record: Option<Arc<KeyRecord>>, now: Now) -> Result<Arc<KeyRecord>, Refusal> {
+    let expected = record.as_ref().map_or([0; 32], |record| record.hash);
+    let secret = verify_slices_are_equal(&key.hash(), &expected);
+    let Some(record) = record else {
+        return Err(refuse::api_key(format!("the key `{}` is unknown", key.id())));
+    };
+    if secret.is_err() {
+        return Err(refuse::api_key(format!("the secret of key `{}` is wrong", key.id())));
+    }
+    if record.revoked_at.is_some() {
+        return Err(refuse::api_key(format!("the key `{}` is revoked", key.id())));
+    }
+    if record.expires_at.is_some_and(|end| now.wall >= end) {
+        return Err(refuse::api_key(format!("the key `{}` has expired", key.id())));
+    }
+    Ok(record)
+}
+
+/// `ApiKey::"<id>"`, in `Group::"keys|<role>"`; name and owner win over metadata of the same name.
+fn identity(record: &KeyRecord) -> Identity {
+    let mut attributes = record.metadata.clone();
+    attributes.insert("name".into(), record.name.clone().into());
+    attributes.insert("owner".into(), record.owner.clone().into());
+    Identity {
+        principal: Principal::ApiKey(Arc::from(record.id.as_str())),
+        method: AuthMethod::ApiKey,
+        groups: record.roles.iter().map(|role| Arc::from(format!("keys|{role}"))).collect(),
+        attributes,
+        scopes: record.scopes.iter().map(|scope| Arc::from(scope.as_str())).collect(),
+        email: None,
+        authenticated_at: None,
+        expires_at: record.expires_at,
+        entity: OnceLock::new(),
+    }
 }

@@ -95,6 +95,29 @@ impl AuthMethod {
 }
 
 impl Identity {
+    /// This identity, but ending no later than `other`: both credentials were demanded, so both must last.
+    pub(super) fn ending_with(self: Arc<Self>, other: &Self) -> Arc<Self> {
+        let earlier = match (self.expires_at, other.expires_at) {
+            (Some(own), Some(end)) => end < own,
+            (None, Some(_)) => true,
+            (Some(_) | None, None) => false,
+        };
+        if !earlier {
+            return self;
+        }
+        Arc::new(Self {
+            principal: self.principal.clone(),
+            method: self.method,
+            groups: self.groups.clone(),
+            attributes: self.attributes.clone(),
+            scopes: self.scopes.clone(),
+            email: self.email.clone(),
+            authenticated_at: self.authenticated_at,
+            expires_at: other.expires_at,
+            entity: OnceLock::new(),
+        })
+    }
+
     pub fn anonymous() -> Self {
         Self {
             principal: Principal::Anonymous,

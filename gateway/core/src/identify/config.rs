@@ -1,0 +1,18 @@
+//! What may an operator write about credentials?
+
+mod authenticate;
+#[cfg(test)]
+mod tests;
+mod token_source;
+
+pub use authenticate::{Authenticate, Method};
+pub use token_source::TokenSourceConfig;
+
+/// Something in the operator's text that cannot stand.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Mistake {
+    /// Which key, as `tokens.company.issuer`.
+    pub key: String,
+    /// What is wrong and how to mend it.
+    pub message: String,
+}

@@ -1,0 +1,86 @@
+//! `[tokens.<alias>]`: who may issue bearer tokens, and how their tokens are read.
+
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::identify::Algorithm;
+use crate::units::Span;
+
+/// One issuer of bearer JWTs (RFC 9068). The alias names it in principals: `User::"<alias>|<sub>"`.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TokenSourceConfig {
+    /// The token's `iss`, exactly, to the last slash. Two sources never share one.
+    pub issuer: String,
+    /// A token must be made for at least one of these (`aud`).
+    pub audiences: Vec<String>,
+    /// Where its keys are: an `https` URL (`http` on loopback only), or `file:` and a path relative to the
+    /// root. Absent: what the issuer's OIDC discovery document says.
+    #[serde(default)]
+    pub jwks: Option<String>,
+    /// Signature algorithms that are accepted. Default: all of them; there is no symmetric one.
+    #[serde(default = "all_algorithms")]
+    pub algorithms: Vec<Algorithm>,
+    /// The header's `typ` must be one of these, whatever its case, with or without `application/`. A token
+    /// without `typ` counts as `JWT`.
+    #[serde(default = "usual_types")]
+    pub types: Vec<String>,
+    /// By how much the issuer's clock may differ from ours: at most 5 minutes.
+    #[serde(default = "half_a_minute")]
+    pub leeway: Span,
+    /// How often keys are fetched.
+    #[serde(default = "five_minutes")]
+    pub refresh: Span,
+    /// How long the last good keys are used while none can be fetched. After that, tokens get 503.
+    #[serde(default = "one_day")]
+    pub max_age: Span,
+    /// A token with an unknown key id makes the keys be fetched at once, but not more often than this.
+    #[serde(default = "half_a_minute")]
+    pub cooldown: Span,
+    /// The claim that lists the groups, an array of strings; a JSON Pointer where it lies deeper, as in
+    /// `/realm_access/roles`. A token whose claim has any other type is refused.
+    #[serde(default = "groups")]
+    pub groups_claim: String,
+    /// The claim that names the client. A token without `sub`, or whose `sub` equals this claim, is a
+    /// machine's own (RFC 9068 §2.2) and becomes `Client::"<alias>|<client>"`; any other is a `User`.
+    #[serde(default = "client_id")]
+    pub client_claim: String,
+    /// How many verified tokens are remembered, so that their signature is not checked again: 1 to 1000000.
+    /// Their times, audience and type are still judged on every request.
+    #[serde(default = "twenty_thousand")]
+    pub cache: usize,
+}
+
+fn all_algorithms() -> Vec<Algorithm> {
+    Algorithm::ALL.to_vec()
+}
+
+fn usual_types() -> Vec<String> {
+    vec!["at+jwt".into(), "JWT".into()]
+}
+
+fn half_a_minute() -> Span {
+    Span(Duration::from_secs(30))
+}
+
+fn five_minutes() -> Span {
+    Span(Duration::from_mins(5))
+}
+
+fn one_day() -> Span {
+    Span(Duration::from_hours(24))
+}
+
+fn groups() -> String {
+    "groups".into()
+}
+
+fn client_id() -> String {
+    "client_id".into()
+}
+
+fn twenty_thousand() -> usize {
+    20_000
+}

@@ -1,0 +1,67 @@
+//! In which words is a caller turned away here? Each reason goes to the operator; the caller learns no more
+//! than that the credential is no good, and never something it sent.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use crate::ports::{KeysUnavailable, StoreDown};
+use crate::refusal::{Challenge, Code, Refusal};
+
+/// Keys come back with the issuer, so asking sooner is of no use.
+const UNTIL_KEYS: Duration = Duration::from_secs(5);
+const UNTIL_STORE: Duration = Duration::from_secs(1);
+
+pub(super) fn token(why: &'static str) -> Refusal {
+    Refusal::new(Code::InvalidToken).because(why).challenge(challenge("invalid_token", "the token does not verify"))
+}
+
+pub(super) fn expired_token() -> Refusal {
+    Refusal::new(Code::InvalidToken)
+        .because("the token has expired")
+        .detail("The bearer token has expired.")
+        .challenge(challenge("invalid_token", "the token has expired"))
+}
+
+/// One public text for every kind of bad key, so that nobody learns which ids exist.
+pub(super) fn api_key(why: impl Into<Cow<'static, str>>) -> Refusal {
+    Refusal::new(Code::InvalidApiKey).because(why).challenge(challenge("invalid_token", "the API key does not verify"))
+}
+
+/// Nothing was shown, so the challenge names no error (RFC 6750 §3).
+pub(super) fn nobody(why: &'static str, scope: Option<String>) -> Refusal {
+    let challenge = Challenge { error: None, description: Cow::Borrowed(""), scope };
+    Refusal::new(Code::AuthenticationRequired).because(why).challenge(challenge)
+}
+
+/// RFC 6750 §3.1; `scope` lists all that are needed.
+pub(super) fn scope(missing: &str, scope: Option<String>) -> Refusal {
+    let description = Cow::Borrowed("the credential lacks a scope that this resource needs");
+    Refusal::new(Code::Forbidden)
+        .because(format!("the scope `{missing}` is missing"))
+        .detail("The credential lacks a scope that this resource needs.")
+        .challenge(Challenge { error: Some("insufficient_scope"), description, scope })
+}
+
+pub(super) fn conflict(why: &'static str) -> Refusal {
+    Refusal::new(Code::CredentialsConflict).because(why)
+}
+
+pub(super) fn keys_unavailable(fault: KeysUnavailable) -> Refusal {
+    let why = match fault {
+        KeysUnavailable::FetchFailed => "the token's key is not known, and the issuer's keys cannot be fetched",
+        KeysUnavailable::Never => "the issuer's keys have never been fetched",
+        KeysUnavailable::Slow => "the token's key is not known, and the issuer's keys did not arrive in time",
+        KeysUnavailable::Stale => "the issuer's keys are older than `max_age`",
+    };
+    Refusal::new(Code::KeysUnavailable).because(why).retry_after(UNTIL_KEYS)
+}
+
+pub(super) fn store_down(fault: StoreDown) -> Refusal {
+    Refusal::new(Code::DependencyUnavailable)
+        .because(format!("the API key cannot be looked up: {}", fault.what))
+        .retry_after(UNTIL_STORE)
+}
+
+fn challenge(error: &'static str, description: &'static str) -> Challenge {
+    Challenge { error: Some(error), description: Cow::Borrowed(description), scope: None }
+}
