@@ -1,1 +1,3 @@
+//! Where Portcullis touches the world.
 
+pub mod world;

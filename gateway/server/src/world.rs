@@ -1,0 +1,3 @@
+//! The ports for real: what the world provides to the stages.
+
+pub mod jwks;
