@@ -1,7 +1,28 @@
 //! How much?
+//!
+//! Every limit of a route is charged for every request that got this far: all of them, or none when one
+//! refuses. Two stores cannot be charged in one stroke: limits in `memory` come first, so that what they
+//! refuse never reaches the shared store, and what the shared store refuses has been counted in memory.
+
+mod config;
+pub mod gcra;
+pub mod headers;
+mod key;
+mod memory;
+mod stage;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::time::Duration;
+
+use crate::units::Rate;
+
+pub use config::{By, LimitConfig, OnStoreFailure, Store};
+pub use memory::MemoryCounters;
+pub use stage::{Limit, LimitFault};
+
+pub(crate) use key::{KeyText, push_address};
 
 /// One counter to charge: whose, and against which quota.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -19,6 +40,35 @@ pub struct Quota {
     pub window: Duration,
     /// How many may come at once; at least 1.
     pub burst: u64,
+}
+
+impl Quota {
+    /// The quota of a configured rate; `burst` is `rate.requests` where the operator says nothing.
+    ///
+    /// Fails, in words for the operator, on a burst of 0 and on one that takes over ten years to recover.
+    pub fn new(rate: Rate, burst: Option<u64>) -> Result<Self, String> {
+        let quota = Self { requests: rate.requests, window: rate.window, burst: burst.unwrap_or(rate.requests) };
+        if quota.burst == 0 {
+            return Err("a burst of `0` lets nothing pass: leave `burst` out, or write 1 or more".to_owned());
+        }
+        let terms = gcra::Terms::from(quota);
+        if i64::try_from(quota.burst).ok().and_then(|burst| terms.interval.checked_mul(burst)) != Some(terms.tolerance)
+        {
+            return Err(format!(
+                "a burst of `{}` takes more than ten years to recover at this rate: write a smaller `burst`",
+                quota.burst
+            ));
+        }
+        Ok(quota)
+    }
+
+    /// What one of `replicas` may let pass when they cannot count together: each number divided, rounded
+    /// down, at least 1.
+    #[must_use]
+    pub fn share(self, replicas: u32) -> Self {
+        let replicas = u64::from(replicas.max(1));
+        Self { requests: (self.requests / replicas).max(1), burst: (self.burst / replicas).max(1), ..self }
+    }
 }
 
 /// What one counter says.

@@ -7,3 +7,9 @@ pub struct CanonicalPath<'a>(&'a str);
 /// Why a path is not canonical.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum PathFault {}
+
+#[cfg(test)]
+impl CanonicalPath<'_> {
+    /// `/`, for the tests of stages that do not look at the path.
+    pub(crate) const ROOT: Self = Self("/");
+}
