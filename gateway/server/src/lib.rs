@@ -1,3 +1,5 @@
-//! Where Portcullis touches the world.
+//! Where it touches the world: sockets, stores, files, clocks, and the program around them.
+
+pub mod demo;
 
 pub mod world;

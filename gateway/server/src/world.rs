@@ -1,3 +1,4 @@
 //! The ports for real: what the world provides to the stages.
 
 pub mod jwks;
+pub mod random;
