@@ -3,6 +3,7 @@
 #[cfg(test)]
 mod tests;
 mod text;
+mod written;
 
 use std::borrow::Cow;
 use std::time::Duration;

@@ -24,3 +24,16 @@ fn reads_quantities() {
     assert_eq!("60/min".parse(), Ok(Rate { requests: 60, window: Duration::from_secs(60) }));
     assert_eq!("10/30s".parse(), Ok(Rate { requests: 10, window: Duration::from_secs(30) }));
 }
+
+#[test]
+fn writes_quantities_as_they_are_read() {
+    for text in ["0s", "500ms", "10s", "5m", "36h", "90d", "7us"] {
+        assert_eq!(text.parse::<Span>().unwrap().to_string(), text);
+    }
+    for text in ["0B", "513B", "64KiB", "1MiB", "2GiB"] {
+        assert_eq!(text.parse::<Size>().unwrap().to_string(), text);
+    }
+    for text in ["60/min", "5/s", "1000/h", "10/30s", "3/d"] {
+        assert_eq!(text.parse::<Rate>().unwrap().to_string(), text);
+    }
+}
