@@ -1,1 +1,111 @@
 //! What may an operator write?
+//!
+//! The types here are the text: what stands in `portcullis.toml`, with every default filled in and nothing resolved.
+//! [`load`] reads it, reports everything wrong with it at once, and hands on a [`Loaded`]; compiling that into
+//! something that runs is the snapshot's work. One file per section; the JSON Schema and `docs/configuration.md`
+//! are generated from these very types.
+
+mod addresses;
+mod checks;
+mod choice;
+mod cors;
+mod counters;
+mod cross;
+mod error;
+mod load;
+mod observe;
+mod policies;
+mod routes;
+mod schema;
+mod secret;
+mod server;
+mod source;
+mod stages;
+mod stand_ins;
+mod store;
+#[cfg(test)]
+mod tests;
+mod text;
+mod tls;
+mod upstreams;
+mod urls;
+mod values;
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+
+pub use addresses::{Listener, Network};
+pub use cors::{Cors, CorsConfig};
+pub use counters::CountersConfig;
+pub use error::{ConfigError, Location, render};
+pub use load::{Loaded, PathPart, load};
+pub use observe::{AccessLog, Level, ObserveConfig};
+pub use policies::PoliciesConfig;
+pub use routes::{RouteConfig, RouteMatch, UnknownQuery};
+pub use schema::{json_schema, reference_markdown};
+pub use secret::Secret;
+pub use server::ServerConfig;
+pub use source::{ContentHash, FileFault, ReadFile, Source};
+pub use stages::StageConfig;
+// Each of these belongs to its stage; see the head of `stand_ins`.
+pub use stand_ins::{
+    Authenticate, GuardConfig, KeysFrom, LimitBy, LimitConfig, Method, OnStoreFailure, ParameterConfig, ParameterPlace,
+    TokenSourceConfig,
+};
+pub use store::StoreConfig;
+pub use tls::{CertificateConfig, TlsConfig, TlsVersion};
+pub use upstreams::{IdentityHeaders, TargetScheme, TargetUrl, UpstreamConfig};
+pub use urls::Origin;
+
+/// Everything an operator may write in `portcullis.toml` and the files it includes.
+///
+/// Durations are written `10s`, sizes `1MiB`, rates `60/min`. In every text value `${NAME}`, `${NAME:-default}` and
+/// `${file:PATH}` are replaced after parsing; `$${` stands for `${` itself. An unknown key is an error.
+#[derive(Debug, JsonSchema)]
+#[schemars(deny_unknown_fields, title = "Portcullis configuration")]
+pub struct Config {
+    /// Further files with routes, upstreams and token sources. Paths are relative to this file; the last part may hold
+    /// one `*`. Included files may hold `[[routes]]`, `[upstreams.…]` and `[tokens.…]` only, and include nothing.
+    #[schemars(default)]
+    pub include: Vec<String>,
+    /// Where the gateway listens and what a connection may cost. A change here needs a restart.
+    #[schemars(default)]
+    pub server: ServerConfig,
+    /// The certificates of the public HTTPS listener.
+    #[schemars(default)]
+    pub tls: TlsConfig,
+    /// Where keys, decisions and revisions are kept.
+    #[schemars(default)]
+    pub store: StoreConfig,
+    /// Where requests are counted for limits.
+    #[schemars(default)]
+    pub counters: CountersConfig,
+    /// Where the Cedar policies and their schema are.
+    #[schemars(default)]
+    pub policies: PoliciesConfig,
+    /// May this address even ask? The default for every route; a route overrides it key by key.
+    #[schemars(default)]
+    pub guard: GuardConfig,
+    /// Whether limits bite, for every route that does not say otherwise.
+    #[schemars(default)]
+    pub limit: StageConfig,
+    /// Whether policies bite, for every route that does not say otherwise.
+    #[schemars(default)]
+    pub authorize: StageConfig,
+    /// Whether parameter and body schemas bite, for every route that does not say otherwise.
+    #[schemars(default)]
+    pub validate: StageConfig,
+    /// Logs.
+    #[schemars(default)]
+    pub observe: ObserveConfig,
+    /// Issuers of bearer JWTs, by alias. The alias names the issuer in policies: `User::"<alias>|<sub>"`.
+    #[schemars(default)]
+    pub tokens: BTreeMap<String, TokenSourceConfig>,
+    /// The applications behind the gateway, by name.
+    #[schemars(default)]
+    pub upstreams: BTreeMap<String, UpstreamConfig>,
+    /// What may be asked for. What no route matches is refused.
+    #[schemars(default)]
+    pub routes: Vec<RouteConfig>,
+}

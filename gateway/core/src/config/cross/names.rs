@@ -1,0 +1,86 @@
+//! Is every name one that may be given, given once, and meant for one thing?
+
+use std::collections::BTreeMap;
+
+use super::Cross;
+
+pub(super) fn check(cross: &mut Cross<'_>) {
+    let draft = cross.draft;
+    for name in draft.tokens.keys() {
+        name_fits(cross, "tokens", name);
+        if name == "keys" {
+            let help = "the groups of API keys begin with `keys|`: choose another alias";
+            cross.refuse(&["tokens".into(), "keys".into()], "the alias `keys` is taken", help);
+        }
+    }
+    draft.upstreams.keys().for_each(|name| name_fits(cross, "upstreams", name));
+    issuers(cross);
+    route_names(cross);
+}
+
+fn name_fits(cross: &mut Cross<'_>, section: &'static str, name: &str) {
+    let fits = |b: u8| b.is_ascii_alphanumeric() || b"_-".contains(&b);
+    if name.is_empty() || name.len() > 64 || !name.bytes().all(fits) {
+        let shown: String = name.chars().filter(|c| !c.is_control()).take(64).collect();
+        let help = "use up to 64 letters, digits, `_` and `-`";
+        cross.refuse(&[section.into(), name.into()], format!("`{shown}` is not a name for one of `{section}`"), help);
+    }
+}
+
+/// Every exact issuer has one alias, so that no weak source can speak for a strong one.
+fn issuers(cross: &mut Cross<'_>) {
+    let draft = cross.draft;
+    let mut first: BTreeMap<&str, &str> = BTreeMap::new();
+    for (alias, source) in &draft.tokens {
+        let Some(source) = source else { continue };
+        if let Some(other) = first.get(source.issuer.as_str()) {
+            let place = cross.spans.named(&["tokens".into(), (*other).into(), "issuer".into()]);
+            let message = format!("the issuer `{}` has the alias `{other}` already", source.issuer);
+            let help = format!("an issuer has one alias; the first stands at {place}");
+            cross.refuse(&["tokens".into(), alias.as_str().into(), "issuer".into()], message, help);
+        } else {
+            first.insert(&source.issuer, alias);
+        }
+        if source.max_age < source.refresh {
+            let message = format!("`max_age` (`{}`) is shorter than `refresh` (`{}`)", source.max_age, source.refresh);
+            let help = "keys would be too old before they are fetched anew";
+            cross.refuse(&["tokens".into(), alias.as_str().into(), "max_age".into()], message, help);
+        }
+    }
+}
+
+fn route_names(cross: &mut Cross<'_>) {
+    let draft = cross.draft;
+    let mut names: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut shapes: BTreeMap<(Option<&str>, String, &str), usize> = BTreeMap::new();
+    for (at, route) in draft.routes.iter().enumerate() {
+        let Some(route) = route else { continue };
+        if let Some(first) = names.get(route.name.as_str()) {
+            let place = cross.spans.named(&["routes".into(), (*first).into(), "name".into()]);
+            let message = format!("there is a route `{}` already", route.name);
+            cross.refuse(&["routes".into(), at.into(), "name".into()], message, format!("the first stands at {place}"));
+        } else {
+            names.insert(&route.name, at);
+        }
+        let methods = if route.matches.is_any_method() { vec!["ANY"] } else { route.matches.methods.clone() };
+        for method in methods {
+            let first = *shapes.entry((route.host.as_deref(), route.matches.shape(), method)).or_insert(at);
+            if first != at {
+                let place = cross.spans.named(&["routes".into(), first.into(), "match".into()]);
+                let message = format!("`{}` matches what another route matches", route.matches);
+                let help = format!("the other stands at {place}");
+                cross.refuse(&["routes".into(), at.into(), "match".into()], message, help);
+            }
+        }
+    }
+    for (at, route) in draft.routes.iter().enumerate() {
+        for (index, group) in route.iter().flat_map(|route| &route.action_groups).enumerate() {
+            if let Some(route) = names.get(group.as_str()) {
+                let place = cross.spans.named(&["routes".into(), (*route).into(), "name".into()]);
+                let message = format!("the action group `{group}` has the name of a route");
+                let help = format!("both are Cedar actions, so the names must differ; the route stands at {place}");
+                cross.refuse(&["routes".into(), at.into(), "action_groups".into(), index.into()], message, help);
+            }
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! Does a route's every word fit its others?
+
+use super::{Cross, resource};
+use crate::config::load::PathPart;
+use crate::config::load::{Draft, nearest};
+use crate::config::{Authenticate, Cors, LimitBy, Method, ParameterPlace, RouteConfig};
+
+pub(super) fn check(cross: &mut Cross<'_>) {
+    let draft = cross.draft;
+    for (at, route) in draft.routes.iter().enumerate() {
+        let Some(route) = route else { continue };
+        let mut on = Checked { cross, at, route };
+        on.upstream(draft);
+        on.authentication(draft);
+        on.limits();
+        on.parameters();
+        on.body(draft);
+        on.streams();
+        on.origins();
+    }
+}
+
+struct Checked<'r, 'c> {
+    cross: &'r mut Cross<'c>,
+    at: usize,
+    route: &'r RouteConfig,
+}
+
+impl Checked<'_, '_> {
+    fn refuse(&mut self, path: &[PathPart<'_>], message: impl Into<String>, help: impl Into<String>) {
+        let head = [PathPart::Key("routes"), PathPart::Index(self.at)];
+        let path: Vec<PathPart<'_>> = head.iter().chain(path).copied().collect();
+        self.cross.refuse(&path, message, help);
+    }
+
+    fn upstream(&mut self, draft: &Draft) {
+        let name = self.route.upstream.as_str();
+        if !draft.upstreams.contains_key(name) && !draft.torn {
+            let help = match nearest(name, draft.upstreams.keys().map(String::as_str)) {
+                Some(meant) => format!("did you mean `{meant}`?"),
+                None => "define it: `[upstreams.NAME]` with `targets = [\"http://…\"]`".to_owned(),
+            };
+            self.refuse(&["upstream".into()], format!("there is no upstream `{name}`"), help);
+        }
+        if let Some(template) = &self.route.resource
+            && let Err(message) = resource::check(template, &self.route.matches)
+        {
+            self.refuse(&["resource".into()], message, "");
+        }
+    }
+
+    fn authentication(&mut self, draft: &Draft) {
+        let authenticate = &self.route.authenticate;
+        let demands_jwt = match authenticate {
+            Authenticate::All(methods) | Authenticate::Any(methods) => methods.contains(&Method::Jwt),
+            Authenticate::Optional | Authenticate::Public => false,
+        };
+        if demands_jwt && draft.tokens.is_empty() && !draft.torn {
+            let help = "define one: `[tokens.NAME]` with `issuer` and `audiences`";
+            self.refuse(&["authenticate".into()], "no token source is defined, so no `jwt` could be verified", help);
+        }
+        if *authenticate == Authenticate::Public && !self.route.scopes.is_empty() {
+            self.refuse(&["scopes".into()], "a public route judges no credential, so nobody has scopes", "");
+        }
+    }
+
+    fn limits(&mut self) {
+        let mut names: Vec<&str> = Vec::new();
+        for (index, limit) in self.route.limits.iter().enumerate() {
+            let at = |key: &'static str| [PathPart::Key("limits"), index.into(), key.into()];
+            let name = limit.name.as_deref().unwrap_or(&self.route.name);
+            if names.contains(&name) {
+                let message = format!("this route has a limit `{name}` already");
+                self.refuse(&at("name"), message, "give each limit of a route a `name` of its own");
+            }
+            names.push(name);
+            let needs = match &limit.by {
+                LimitBy::Claim(_) => Some(Method::Jwt),
+                LimitBy::Key => Some(Method::ApiKey),
+                LimitBy::Address | LimitBy::Header(_) | LimitBy::Principal | LimitBy::Route => None,
+            };
+            if limit.by == LimitBy::Principal && self.route.authenticate == Authenticate::Public {
+                let message = "a public route knows no principal: all would be counted as one";
+                self.refuse(&at("by"), message, "count by `address`, or by `route` if that is what is meant");
+            } else if let Some(method) = needs.filter(|method| !self.route.authenticate.accepts(*method)) {
+                let message = format!("`{}` cannot be counted: the route does not accept `{method}`", limit.by);
+                self.refuse(&at("by"), message, "");
+            }
+        }
+    }
+
+    fn parameters(&mut self) {
+        let parameters = &self.route.parameters;
+        for (index, parameter) in parameters.iter().enumerate() {
+            let at = |key: &'static str| [PathPart::Key("parameters"), index.into(), key.into()];
+            let same = |other: &&crate::config::ParameterConfig| {
+                other.place == parameter.place
+                    && match parameter.place {
+                        ParameterPlace::Header => other.name.eq_ignore_ascii_case(&parameter.name),
+                        ParameterPlace::Cookie | ParameterPlace::Path | ParameterPlace::Query => {
+                            other.name == parameter.name
+                        }
+                    }
+            };
+            if parameters.iter().take(index).any(|other| same(&other)) {
+                self.refuse(&at("name"), format!("the parameter `{}` is declared twice", parameter.name), "");
+            }
+            let in_path = self.route.matches.parameters().any(|name| name == parameter.name);
+            if parameter.place == ParameterPlace::Path && !in_path {
+                let known: Vec<&str> = self.route.matches.parameters().collect();
+                let help = nearest(&parameter.name, known).map(|meant| format!("did you mean `{meant}`?"));
+                let message = format!("`{}` is not a parameter of `{}`", parameter.name, self.route.matches);
+                self.refuse(&at("name"), message, help.unwrap_or_default());
+            }
+            if !parameter.schema.is_object() && !parameter.schema.is_boolean() {
+                let help = "write it as in `schema = { type = \"integer\", minimum = 1 }`";
+                self.refuse(&at("schema"), "a JSON Schema is a table, or `true` or `false`", help);
+            }
+        }
+    }
+
+    fn body(&mut self, draft: &Draft) {
+        let route = self.route;
+        if route.body_schema.is_none() {
+            for (key, set) in [("body_required", route.body_required), ("authorize_body", route.authorize_body)] {
+                if set {
+                    self.refuse(&[key.into()], format!("`{key}` has no meaning without `body_schema`"), "");
+                }
+            }
+        } else if route.websocket {
+            self.refuse(&["body_schema".into()], "a WebSocket has no body to validate", "");
+        } else if !route.matches.is_any_method()
+            && route.matches.methods.iter().all(|method| matches!(*method, "GET" | "HEAD"))
+        {
+            self.refuse(&["body_schema".into()], format!("`{}` takes no body", route.matches), "");
+        }
+        let memory = draft.server.as_ref().map(|server| server.max_body_memory);
+        if let (Some(_), Some(most), Some(memory)) = (&route.body_schema, route.max_body, memory)
+            && most > memory
+        {
+            let message =
+                format!("`{most}` is more than `server.max_body_memory` (`{memory}`): it could never be held");
+            self.refuse(&["max_body".into()], message, "");
+        }
+    }
+
+    fn streams(&mut self) {
+        let route = self.route;
+        if let (Some(timeout), Some(longest)) = (route.timeout, route.max_stream)
+            && timeout > longest
+        {
+            let message = format!("`timeout` (`{timeout}`) is greater than `max_stream` (`{longest}`)");
+            self.refuse(&["timeout".into()], message, "");
+        }
+        if route.websocket && !route.matches.takes("GET") {
+            self.refuse(&["websocket".into()], "a WebSocket begins with GET, which this route does not match", "");
+        }
+    }
+
+    fn origins(&mut self) {
+        let Some(Cors::Gateway(cors)) = &self.route.cors else { return };
+        for (index, origin) in cors.origins.iter().enumerate() {
+            if !origin.is_secure() && !origin.is_loopback() {
+                let message = format!("`{origin}` is not `https`: whoever is on the way could speak for it");
+                self.refuse(
+                    &["cors".into(), "origins".into(), index.into()],
+                    message,
+                    "plain `http` is for loopback only",
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! How does text become a configuration? All of it at once, or every reason why not.
+//!
+//! Read, parse, walk the keys against the JSON Schema, put variables in, include, give types, check across. Each step
+//! goes on with what the one before could make sense of, so that one run reports everything.
+
+mod de;
+mod depth;
+mod draft;
+mod files;
+mod findings;
+mod include;
+mod interpolate;
+mod keys;
+mod spans;
+mod text;
+mod tree;
+mod typed;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use super::{Config, ConfigError, Location, ReadFile, Source, cross};
+
+pub(super) use draft::Draft;
+pub(super) use findings::Findings;
+pub(super) use keys::nearest;
+pub use spans::PathPart;
+pub(super) use spans::Spans;
+
+use files::Desk;
+
+/// A checked configuration, and where each part of it stands.
+pub struct Loaded {
+    pub config: Config,
+    /// Every file that was read, with its hash: the main file first.
+    pub files: Vec<ReadFile>,
+    /// What relative paths are relative to, except `include` and `body_schema`: the parent of the main file's folder
+    /// when that is called `config`, else that folder itself. Empty means the working directory.
+    pub root: PathBuf,
+    /// The folder of the main file, which `include` and `body_schema` are relative to.
+    pub folder: PathBuf,
+    /// The bytes behind each `body_schema`, by the path as written.
+    pub body_schemas: BTreeMap<PathBuf, Vec<u8>>,
+    spans: Spans,
+}
+
+/// Reads the configuration whose main file is `entry`. Errors are sorted by file and line; at most 100 are reported.
+pub fn load(entry: &Path, source: &dyn Source) -> Result<Loaded, Vec<ConfigError>> {
+    let mut desk = Desk::open(entry, source)?;
+    include::read_all(&mut desk);
+    let draft = Draft::make(&mut desk);
+    let body_schemas = desk.read_body_schemas(&draft);
+    let Desk { files: read, root, folder, spans, mut findings, .. } = desk;
+    cross::check(&draft, &spans, &mut findings);
+    let errors = findings.into_errors(&spans);
+    match draft.finish() {
+        Some(config) if errors.is_empty() => Ok(Loaded { config, files: read, root, folder, body_schemas, spans }),
+        // INVARIANT: a part is missing only where a fault was found; if ever not, the operator hears of it all the same.
+        None if errors.is_empty() => Err(vec![ConfigError::of_file(entry, "the configuration is not whole")]),
+        _ => Err(errors),
+    }
+}
+
+impl Loaded {
+    /// Where a part of the configuration stands: `[routes, 3, resource]`. The nearest part above it when it is not
+    /// written itself.
+    pub fn locate(&self, path: &[PathPart<'_>]) -> Location {
+        self.error(path, "", None).location()
+    }
+
+    /// A fault found later, at its place. Values of variables are taken out of the texts.
+    pub fn error(&self, path: &[PathPart<'_>], message: impl Into<String>, help: Option<String>) -> ConfigError {
+        let (file, span) = self.spans.find(path);
+        self.spans.error(file, Some(span), message.into(), help)
+    }
+
+    /// A path as this configuration means it, where it is relative to the root.
+    pub fn from_root(&self, path: &Path) -> PathBuf {
+        self.root.join(path)
+    }
+
+    /// A path as this configuration means it, where it is relative to the main file's folder.
+    pub fn from_folder(&self, path: &Path) -> PathBuf {
+        self.folder.join(path)
+    }
+}
+
+impl fmt::Debug for Loaded {
+    /// Without the texts: they hold resolved variables.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Loaded").field("config", &self.config).field("files", &self.files).finish_non_exhaustive()
+    }
+}

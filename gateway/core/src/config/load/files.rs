@@ -1,0 +1,185 @@
+//! What is on the desk? The files read so far, and everything found in them.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use toml::de::DeTable;
+
+use super::interpolate::{self, Wanted};
+use super::keys::{self, Part};
+use super::text::{TextFile, Veil};
+use super::tree::{self, Node};
+use super::{Draft, Findings, Spans, depth};
+use crate::config::{ConfigError, ContentHash, FileFault, PathPart, ReadFile, Source};
+
+/// Largest file of the configuration, or behind a `body_schema`, in bytes.
+const LARGEST: usize = 1 << 20;
+
+/// Everything one run of the loader works on.
+pub(super) struct Desk<'s> {
+    pub(super) source: &'s dyn Source,
+    pub(super) root: PathBuf,
+    pub(super) folder: PathBuf,
+    pub(super) files: Vec<ReadFile>,
+    pub(super) spans: Spans,
+    pub(super) findings: Findings,
+    /// A file could not be read or parsed: what it would have defined is not known.
+    pub(super) torn: bool,
+}
+
+impl<'s> Desk<'s> {
+    /// Reads the main file; its syntax must be right before anything else can be said.
+    pub(super) fn open(entry: &Path, source: &'s dyn Source) -> Result<Self, Vec<ConfigError>> {
+        let folder = entry.parent().unwrap_or(Path::new("")).to_owned();
+        let root = match folder.file_name() {
+            Some(name) if name == "config" => folder.parent().unwrap_or(Path::new("")).to_owned(),
+            _ => folder.clone(),
+        };
+        let (spans, findings) = (Spans::default(), Findings::default());
+        let mut desk = Self { source, root, folder, files: Vec::new(), spans, findings, torn: false };
+        if let Err(fault) = desk.add(entry, Part::Main) {
+            return Err(vec![ConfigError::of_file(entry, format!("the configuration {fault}"))]);
+        }
+        if desk.torn { Err(desk.findings.into_errors(&desk.spans)) } else { Ok(desk) }
+    }
+
+    /// Reads, parses and walks one more file. `Err` when it cannot be had at all.
+    pub(super) fn add(&mut self, path: &Path, part: Part) -> Result<(), FileFault> {
+        let bytes = self.read(path, LARGEST)?;
+        let file = self.spans.files.len();
+        let (text, tree) = match String::from_utf8(bytes) {
+            Ok(text) => {
+                // A byte order mark is what some editors leave; TOML has none.
+                let text = text.strip_prefix('\u{feff}').map_or_else(|| text.clone(), str::to_owned);
+                let tree = self.parse(file, &text);
+                (text, tree)
+            }
+            Err(fault) => {
+                let good = fault.utf8_error().valid_up_to();
+                self.tear(file, good..good + 1, "this is not UTF-8 text");
+                (String::from_utf8_lossy(fault.as_bytes()).into_owned(), Node::default())
+            }
+        };
+        let mut added = TextFile { path: path.to_owned(), text, tree, veils: Vec::new() };
+        if self.torn {
+            added.veil_by_name(&keys::secret_names());
+        }
+        keys::walk(file, &mut added, part, &mut self.findings);
+        self.spans.files.push(added);
+        self.put_variables_in(file);
+        Ok(())
+    }
+
+    /// The parsed text; empty when its syntax is wrong.
+    fn parse(&mut self, file: usize, text: &str) -> Node {
+        let too_deep = format!("this is nested more than {} deep", tree::DEEPEST);
+        if let Some(at) = depth::too_deep(text) {
+            self.tear(file, at..at + 1, &too_deep);
+            return Node::default();
+        }
+        let (document, faults) = DeTable::parse_recoverable(text);
+        if faults.is_empty() {
+            return tree::from_document(document.into_inner()).unwrap_or_else(|span| {
+                self.tear(file, span, &too_deep);
+                Node::default()
+            });
+        }
+        for fault in faults.iter().take(20) {
+            let span = fault.span().unwrap_or(0..0);
+            let (message, help) = syntax(fault.message(), text.get(span.clone()).unwrap_or_default());
+            self.findings.add(file, span, message, help.map(str::to_owned));
+        }
+        self.torn = true;
+        Node::default()
+    }
+
+    fn tear(&mut self, file: usize, span: Range<usize>, message: &str) {
+        self.findings.add(file, span, message.to_owned(), None);
+        self.torn = true;
+    }
+
+    fn put_variables_in(&mut self, file: usize) {
+        let Some(mut tree) = self.spans.files.get_mut(file).map(|text| std::mem::take(&mut text.tree)) else { return };
+        let mut faults = Vec::new();
+        let mut veils = Vec::new();
+        interpolate::texts(&mut tree, &mut |span, value| match interpolate::resolve(value, &mut |wanted| {
+            self.look_up(wanted)
+        }) {
+            Ok(None) => {}
+            Ok(Some(resolved)) => {
+                let written = std::mem::replace(value, resolved.text.clone());
+                if resolved.pieces.iter().any(|piece| !piece.is_empty()) {
+                    veils.push(Veil::Resolved { written, resolved });
+                }
+            }
+            Err(fault) => faults.push((span.clone(), fault)),
+        });
+        for (span, fault) in faults {
+            self.findings.add(file, span, fault.message, fault.help);
+        }
+        if let Some(text) = self.spans.files.get_mut(file) {
+            text.tree = tree;
+            text.veils.extend(veils);
+        }
+    }
+
+    fn look_up(&mut self, wanted: Wanted<'_>) -> Result<Option<String>, FileFault> {
+        match wanted {
+            Wanted::File(path) => {
+                let bytes = self.read(&self.root.join(path), interpolate::LARGEST)?;
+                let text = String::from_utf8(bytes).map_err(|_| FileFault::Other("it is not UTF-8 text".to_owned()))?;
+                let line = text.strip_suffix('\n').map(|line| line.strip_suffix('\r').unwrap_or(line));
+                Ok(Some(line.unwrap_or(&text).to_owned()))
+            }
+            Wanted::Variable(name) => Ok(self.source.variable(name)),
+        }
+    }
+
+    /// Reads a file of at most `most` bytes and notes its hash.
+    fn read(&mut self, path: &Path, most: usize) -> Result<Vec<u8>, FileFault> {
+        let bytes = self.source.read(path)?;
+        if bytes.len() > most {
+            return Err(FileFault::Other(format!("it is larger than {most} bytes")));
+        }
+        if !self.files.iter().any(|file| file.path == path) {
+            self.files.push(ReadFile { path: path.to_owned(), hash: ContentHash::of(&bytes) });
+        }
+        Ok(bytes)
+    }
+
+    /// The bytes behind every `body_schema`. Whether they are a schema is for the compiler of schemas to say.
+    pub(super) fn read_body_schemas(&mut self, draft: &Draft) -> BTreeMap<PathBuf, Vec<u8>> {
+        let mut schemas = BTreeMap::new();
+        for (at, route) in draft.routes.iter().enumerate() {
+            let Some(path) = route.as_ref().and_then(|route| route.body_schema.as_ref()) else { continue };
+            let full = self.folder.join(path);
+            match self.read(&full, LARGEST) {
+                Ok(bytes) => {
+                    schemas.insert(path.clone(), bytes);
+                }
+                Err(fault) => {
+                    let place = [PathPart::Key("routes"), PathPart::Index(at), PathPart::Key("body_schema")];
+                    let (file, span) = self.spans.find(&place);
+                    let help = "paths of body schemas are relative to the folder of the main file".to_owned();
+                    self.findings.add(file, span, format!("`{}` {fault}", full.display()), Some(help));
+                }
+            }
+        }
+        schemas
+    }
+}
+
+/// The parser's words for people.
+fn syntax(message: &str, text: &str) -> (String, Option<&'static str>) {
+    match message {
+        "duplicate key" => (format!("`{text}` is written twice"), Some("a key or a table may be written only once")),
+        "invalid basic string, expected `\"`" => ("the text is not closed".to_owned(), Some("close it with `\"`")),
+        "invalid literal string, expected `'`" => ("the text is not closed".to_owned(), Some("close it with `'`")),
+        _ if message.starts_with("invalid") => {
+            let message = message.trim_end_matches(", expected nothing").to_owned();
+            (message, Some("texts, spans, sizes and addresses stand in quotes"))
+        }
+        _ => (message.to_owned(), None),
+    }
+}

@@ -1,0 +1,72 @@
+//! What is written down, and where?
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use validator::Validate;
+
+use super::text::text_type;
+
+/// `[observe]`.
+#[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Validate)]
+#[serde(default, deny_unknown_fields)]
+pub struct ObserveConfig {
+    /// Where the access log goes, one JSON line per request: `stdout`, `stderr`, `off`, or `file:PATH` (relative to
+    /// the root).
+    pub access_log: AccessLog,
+    /// How much the gateway says on stderr about itself.
+    pub level: Level,
+}
+
+/// The target of the access log.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub enum AccessLog {
+    File(PathBuf),
+    Off,
+    Stderr,
+    #[default]
+    Stdout,
+}
+
+impl FromStr for AccessLog {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "off" => Ok(Self::Off),
+            "stderr" => Ok(Self::Stderr),
+            "stdout" => Ok(Self::Stdout),
+            _ => match text.strip_prefix("file:") {
+                Some(path) if !path.is_empty() => Ok(Self::File(PathBuf::from(path))),
+                _ => Err(format!("`{text}` is no target: write `stdout`, `stderr`, `off` or `file:logs/access.log`")),
+            },
+        }
+    }
+}
+
+impl fmt::Display for AccessLog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => write!(f, "file:{}", path.display()),
+            Self::Off => f.write_str("off"),
+            Self::Stderr => f.write_str("stderr"),
+            Self::Stdout => f.write_str("stdout"),
+        }
+    }
+}
+
+text_type!(AccessLog, "AccessLog", "`stdout`, `stderr`, `off` or `file:PATH`.", "stdout");
+
+/// How much is said.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    Debug,
+    Error,
+    #[default]
+    Info,
+    Warn,
+}

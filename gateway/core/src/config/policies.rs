@@ -1,0 +1,34 @@
+//! Where are the policies?
+
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use validator::Validate;
+
+use super::checks;
+
+/// `[policies]`.
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Validate)]
+#[serde(default, deny_unknown_fields)]
+pub struct PoliciesConfig {
+    /// The folder of the `*.cedar` files. Relative to the root.
+    #[validate(custom(function = checks::path))]
+    pub dir: PathBuf,
+    /// The Cedar schema that every policy is validated against, strictly. Default: `schema.cedarschema` in `dir`.
+    #[validate(custom(function = checks::path))]
+    pub schema: Option<PathBuf>,
+}
+
+impl PoliciesConfig {
+    /// The schema's path, relative to the root.
+    pub fn schema_path(&self) -> PathBuf {
+        self.schema.clone().unwrap_or_else(|| self.dir.join("schema.cedarschema"))
+    }
+}
+
+impl Default for PoliciesConfig {
+    fn default() -> Self {
+        Self { dir: PathBuf::from("policies"), schema: None }
+    }
+}

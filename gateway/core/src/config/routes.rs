@@ -1,0 +1,96 @@
+//! What may be asked for, by whom, and in which form?
+
+mod pattern;
+
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use validator::Validate;
+
+pub use pattern::RouteMatch;
+
+use super::{Authenticate, Cors, GuardConfig, LimitConfig, ParameterConfig, StageConfig, checks};
+use crate::units::{Size, Span};
+
+/// One of `[[routes]]`.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Validate)]
+#[serde(deny_unknown_fields)]
+pub struct RouteConfig {
+    /// The Cedar action, and the label in logs and metrics. Letters, digits and `_ . : / -`; unique.
+    #[validate(length(min = 1, max = 128), custom(function = checks::route_name))]
+    pub name: String,
+    /// Methods and path: `GET /a/{id}`, `GET|POST /a`, `ANY /a/{*rest}`. `GET` covers `HEAD`.
+    #[serde(rename = "match")]
+    pub matches: RouteMatch,
+    /// The only host this route answers for. Default: every host.
+    #[validate(custom(function = checks::host))]
+    pub host: Option<String>,
+    /// Which of `[upstreams]` answers.
+    pub upstream: String,
+    /// Who may come: a list of methods, any of which will do (`["jwt", "api_key"]`); `{ all = […] }` when every one
+    /// is needed; `"optional"`; or `"public"`. There is no default.
+    pub authenticate: Authenticate,
+    /// The Cedar resource, a template over path parameters: `Order::"{id}"`. Default: `App::"<upstream>"`.
+    #[validate(length(min = 1, max = 512))]
+    pub resource: Option<String>,
+    /// Cedar action groups this route's action is in.
+    #[serde(default)]
+    #[validate(length(max = 16), custom(function = checks::words))]
+    pub action_groups: Vec<String>,
+    /// JSON Schema of the body. Relative to the folder of `portcullis.toml`.
+    #[validate(custom(function = checks::path))]
+    pub body_schema: Option<PathBuf>,
+    /// Whether a request without a body is refused.
+    #[serde(default)]
+    pub body_required: bool,
+    /// The largest body. Default: `guard.max_body`.
+    #[validate(custom(function = checks::bytes::<0, 1_099_511_627_776>))]
+    pub max_body: Option<Size>,
+    /// Parameters that are validated.
+    #[serde(default)]
+    #[validate(length(max = 64), nested)]
+    pub parameters: Vec<ParameterConfig>,
+    /// What becomes of query parameters that are not declared. Default: `refuse` where some are declared, else `allow`.
+    pub unknown_query: Option<UnknownQuery>,
+    /// Limits on how often this may be asked.
+    #[serde(default)]
+    #[validate(length(max = 8), nested)]
+    pub limits: Vec<LimitConfig>,
+    /// This route's own word on `[guard]`, key by key.
+    #[validate(nested)]
+    pub guard: Option<GuardConfig>,
+    /// This route's own word on `[limit]`.
+    pub limit: Option<StageConfig>,
+    /// This route's own word on `[authorize]`.
+    pub authorize: Option<StageConfig>,
+    /// This route's own word on `[validate]`.
+    pub validate: Option<StageConfig>,
+    /// Whether the body is read and validated before the policies, so that they may speak about it.
+    #[serde(default)]
+    pub authorize_body: bool,
+    /// Time until the upstream's answer begins. Default: the upstream's `read_timeout`.
+    #[validate(custom(function = checks::millis::<10, 86_400_000>))]
+    pub timeout: Option<Span>,
+    /// The longest life of a stream: WebSocket, server-sent events, gRPC. Default `1h`.
+    #[validate(custom(function = checks::millis::<1_000, 604_800_000>))]
+    pub max_stream: Option<Span>,
+    /// OAuth scopes that a token must carry, all of them.
+    #[serde(default)]
+    #[validate(length(max = 32), custom(function = checks::scopes))]
+    pub scopes: Vec<String>,
+    /// Cross-origin requests: `{ origins = […] }` or `"app"`. Default: preflights are refused.
+    #[validate(nested)]
+    pub cors: Option<Cors>,
+    /// Whether the route may be upgraded to a WebSocket.
+    #[serde(default)]
+    pub websocket: bool,
+}
+
+/// What becomes of query parameters that are not declared.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum UnknownQuery {
+    Allow,
+    Refuse,
+}

@@ -1,0 +1,37 @@
+//! Where is kept what must outlive the process?
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use validator::{Validate, ValidationError, ValidationErrors};
+
+use super::{Secret, checks};
+
+/// `[store]`. A change here needs a restart.
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq)]
+#[serde(default, deny_unknown_fields)]
+pub struct StoreConfig {
+    /// `sqlite:PATH` (relative to the root), or `redis://` or `rediss://` for several replicas (Valkey too).
+    pub url: Secret,
+}
+
+impl Default for StoreConfig {
+    fn default() -> Self {
+        Self { url: Secret::new("sqlite:data/portcullis.db") }
+    }
+}
+
+impl Validate for StoreConfig {
+    // By hand, because the derived one would copy the secret into its error.
+    fn validate(&self) -> Result<(), ValidationErrors> {
+        secret_field("url", checks::store_scheme(self.url.expose(), "sqlite:"))
+    }
+}
+
+/// Reports the fault of a field without its value.
+pub(super) fn secret_field(name: &'static str, fault: Result<(), ValidationError>) -> Result<(), ValidationErrors> {
+    fault.map_err(|fault| {
+        let mut faults = ValidationErrors::new();
+        faults.add(name, fault);
+        faults
+    })
+}
