@@ -3,15 +3,17 @@
 //! INVARIANT: a `Request` exists only after [`crate::framing`] has passed the head, so no stage
 //! ever meets an ambiguous length, host, target or field name.
 
+mod authority;
+pub mod methods;
 mod path;
-#[cfg(test)]
-mod tests;
 
 use std::borrow::Cow;
 use std::net::IpAddr;
 
 use http::{HeaderMap, Method, Version};
 
+pub use authority::{Authority, AuthorityFault};
+pub(crate) use path::fold;
 pub use path::{CanonicalPath, PathFault};
 
 /// One request, after framing and before any decision.
