@@ -1,5 +1,3 @@
-//! Where it touches the world: sockets, stores, files, clocks, and the program around them.
+//! Where Portcullis touches the world.
 
-pub mod demo;
-
-pub mod world;
+pub mod accept;

@@ -1,0 +1,3 @@
+//! How do requests come in?
+
+pub mod scan;

@@ -1,0 +1,137 @@
+//! Field lines, in a header block or in trailers (RFC 9112 §5, §7.1.2).
+
+use portcullis_core::framing::ScanFault;
+
+use super::{is_text, is_token};
+
+/// The longest name that matters: `transfer-encoding`.
+const NAME: usize = 17;
+/// The longest value that matters: 2^64-1 in decimal.
+const VALUE: usize = 20;
+
+/// Reads lines until the empty one.
+#[derive(Clone, Debug)]
+pub(super) struct FieldLines {
+    at: At,
+    name: Start<NAME>,
+    value: Start<VALUE>,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum At {
+    LineStart,
+    Name,
+    Value,
+    LineFeed,
+    LastLineFeed,
+}
+
+/// What a byte completed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Event {
+    Nothing,
+    /// A field line: see [`FieldLines::name`] and [`FieldLines::value`].
+    Line,
+    /// The empty line.
+    End,
+}
+
+impl FieldLines {
+    pub(super) fn new() -> Self {
+        Self { at: At::LineStart, name: Start::new(), value: Start::new() }
+    }
+
+    pub(super) fn read(&mut self, byte: u8) -> Result<Event, ScanFault> {
+        match (self.at, byte) {
+            (At::LineStart, b'\r') => self.at = At::LastLineFeed,
+            (At::LineStart | At::Value, b'\n') => return Err(ScanFault::BareLf),
+            (At::LineStart, b' ' | b'\t') => return Err(ScanFault::FoldedLine),
+            (At::LineStart, _) if is_token(byte) => {
+                (self.name, self.value) = (Start::new(), Start::new());
+                self.name.push(byte.to_ascii_lowercase());
+                self.at = At::Name;
+            }
+            (At::Name, b':') => self.at = At::Value,
+            (At::Name, b' ' | b'\t') => return Err(ScanFault::SpaceBeforeColon),
+            (At::Name, _) if is_token(byte) => self.name.push(byte.to_ascii_lowercase()),
+            (At::LineStart | At::Name, _) => return Err(ScanFault::FieldName),
+            (At::Value, b'\r') => self.at = At::LineFeed,
+            (At::Value, b' ' | b'\t') => self.value.space(),
+            (At::Value, _) if is_text(byte) => self.value.push(byte),
+            (At::Value, _) => return Err(ScanFault::FieldValue),
+            (At::LineFeed, b'\n') => {
+                self.at = At::LineStart;
+                return Ok(Event::Line);
+            }
+            (At::LastLineFeed, b'\n') => return Ok(Event::End),
+            (At::LineFeed | At::LastLineFeed, _) => return Err(ScanFault::BareCr),
+        }
+        Ok(Event::Nothing)
+    }
+
+    /// How many of `bytes` are in the middle of a value too long to matter, and so need no look of their own.
+    pub(super) fn run(&self, bytes: &[u8]) -> usize {
+        if self.at != At::Value || self.name.matters() && self.value.matters() {
+            return 0;
+        }
+        bytes.iter().position(|byte| !is_text(*byte)).unwrap_or(bytes.len())
+    }
+
+    /// In lower case; `None` when too long to matter.
+    pub(super) fn name(&self) -> Option<&[u8]> {
+        self.name.text()
+    }
+
+    /// Without the white space around it; `None` when too long to matter or made of several words.
+    pub(super) fn value(&self) -> Option<&[u8]> {
+        self.value.text()
+    }
+}
+
+/// The first word of a text, as long as it is all there is and no longer than `N`.
+#[derive(Clone, Debug)]
+struct Start<const N: usize> {
+    bytes: [u8; N],
+    length: usize,
+    gap: Gap,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Gap {
+    /// No white space after the first word yet.
+    None,
+    /// White space, which may be trailing.
+    Open,
+    /// Too long, or more than one word.
+    Spoilt,
+}
+
+impl<const N: usize> Start<N> {
+    const fn new() -> Self {
+        Self { bytes: [0; N], length: 0, gap: Gap::None }
+    }
+
+    fn push(&mut self, byte: u8) {
+        match (self.gap, self.bytes.get_mut(self.length)) {
+            (Gap::None, Some(place)) => {
+                *place = byte;
+                self.length += 1;
+            }
+            (Gap::None | Gap::Open | Gap::Spoilt, _) => self.gap = Gap::Spoilt,
+        }
+    }
+
+    fn space(&mut self) {
+        if self.length > 0 && self.gap == Gap::None {
+            self.gap = Gap::Open;
+        }
+    }
+
+    fn matters(&self) -> bool {
+        self.gap != Gap::Spoilt
+    }
+
+    fn text(&self) -> Option<&[u8]> {
+        self.bytes.get(..self.length).filter(|_| self.matters())
+    }
+}
