@@ -12,6 +12,7 @@
 )]
 
 pub mod client;
+pub mod contracts;
 pub mod idp;
 pub mod keys;
 pub mod redis;

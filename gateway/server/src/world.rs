@@ -1,4 +1,5 @@
-//! The ports for real: what the world provides to the stages.
+//! The ports for real.
 
 pub mod jwks;
 pub mod random;
+pub mod redis;

@@ -1,0 +1,3 @@
+//! One suite for each port that has more than one implementation.
+
+pub mod counters;
