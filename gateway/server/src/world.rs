@@ -3,3 +3,4 @@
 pub mod jwks;
 pub mod random;
 pub mod redis;
+pub mod sqlite;

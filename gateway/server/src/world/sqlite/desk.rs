@@ -1,0 +1,76 @@
+//! The store's own thread: the one place where the file is read and written.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::Duration;
+
+use rusqlite::Connection;
+
+use super::cache::KeyCache;
+use super::{StoreError, keys};
+
+/// How often an idle thread looks whether another process has written the file.
+const POLL: Duration = Duration::from_millis(250);
+
+/// How long last uses wait to be written together.
+const TOUCH: Duration = Duration::from_secs(5);
+
+/// Idle looks after which last uses are written although no later use has told that it is time.
+const IDLE: u32 = 20;
+
+pub(super) type Job = Box<dyn FnOnce(&mut Desk) + Send>;
+
+pub(super) struct Desk {
+    pub(super) connection: Connection,
+    pub(super) cache: Arc<KeyCache>,
+    /// `PRAGMA data_version`: moves when another connection has committed.
+    version: Option<i64>,
+}
+
+impl Desk {
+    pub(super) fn new(connection: Connection, cache: Arc<KeyCache>) -> Self {
+        let mut desk = Self { connection, cache, version: None };
+        desk.watch();
+        desk
+    }
+
+    /// Works until nobody is left who could send a job.
+    pub(super) fn work(mut self, jobs: &Receiver<Job>) {
+        let mut idle = 0;
+        loop {
+            match jobs.recv_timeout(POLL) {
+                Ok(job) => job(&mut self),
+                Err(RecvTimeoutError::Timeout) => idle += 1,
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            self.watch();
+            let wait = if idle >= IDLE { Duration::ZERO } else { TOUCH };
+            if idle >= IDLE {
+                idle = 0;
+            }
+            // What could not be written is lost, as promised; the next uses note themselves again.
+            let _ = self.write_touched(wait);
+        }
+        let _ = self.write_touched(Duration::ZERO);
+    }
+
+    pub(super) fn write_touched(&mut self, wait: Duration) -> Result<(), StoreError> {
+        match self.cache.take_touched(wait) {
+            Some(touched) => keys::touch(&mut self.connection, touched.used.into_iter()),
+            None => Ok(()),
+        }
+    }
+
+    fn watch(&mut self) {
+        let version = self
+            .connection
+            .prepare_cached("PRAGMA data_version")
+            .and_then(|mut query| query.query_row([], |row| row.get::<_, i64>(0)));
+        // A file that cannot be read now: whatever was known may be out of date.
+        let version = version.ok();
+        if version.is_none() || version != self.version {
+            self.cache.begin_generation();
+        }
+        self.version = version;
+    }
+}

@@ -1,0 +1,94 @@
+//! Is the file fit for use? Opened, checked and brought to this version's format, or refused untouched.
+
+use std::fs::{self, DirBuilder, OpenOptions, Permissions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+
+use super::StoreError;
+
+/// How long a write waits for another process's.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The greatest format this version knows (`PRAGMA user_version`).
+const KNOWN: i64 = 1;
+
+/// Each format, and what it adds to the one before it.
+const MIGRATIONS: [(i64, &str); 1] = [(KNOWN, include_str!("0001.sql"))];
+
+/// Marks the file as ours: `ptcl` in ASCII (`PRAGMA application_id`).
+const OURS: i64 = 0x7074_636c;
+
+pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
+    make_private(path).map_err(|error| StoreError::Failed(error.to_string()))?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(PATIENCE)?;
+    // Before anything is written: is it ours, and whole?
+    match (format(&connection)?, mark(&connection)?, is_empty(&connection)?) {
+        (0, 0, true) => {}
+        (found, OURS, _) if found > KNOWN => return Err(StoreError::Newer { found, known: KNOWN }),
+        (1.., OURS, _) => {}
+        _ => return Err(StoreError::Foreign),
+    }
+    let check: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    if check != "ok" {
+        return Err(StoreError::Damaged(check));
+    }
+    let journal: String = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
+    if journal != "wal" {
+        return Err(StoreError::Failed(format!("its file system keeps no write-ahead log, only `{journal}`")));
+    }
+    connection.execute_batch("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF;")?;
+    migrate(&mut connection)?;
+    Ok(connection)
+}
+
+/// The file 0600, its folder 0700 where we make it. The write-ahead log takes the file's mode.
+///
+/// An existing file is never opened here: closing it would drop the locks of another connection of this process.
+fn make_private(path: &Path) -> io::Result<()> {
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    }
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            if fs::metadata(path)?.permissions().mode() & 0o077 != 0 {
+                fs::set_permissions(path, Permissions::from_mode(0o600))?;
+            }
+            Ok(())
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
+    if format(connection)? == KNOWN {
+        return Ok(());
+    }
+    let change = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    // Another process may have done it while we waited for the lock.
+    let done = format(&change)?;
+    for (_, step) in MIGRATIONS.iter().filter(|(format, _)| *format > done) {
+        change.execute_batch(step)?;
+    }
+    change.pragma_update(None, "application_id", OURS)?;
+    change.pragma_update(None, "user_version", KNOWN)?;
+    Ok(change.commit()?)
+}
+
+fn format(connection: &Connection) -> Result<i64, StoreError> {
+    Ok(connection.query_row("PRAGMA user_version", [], |row| row.get(0))?)
+}
+
+fn mark(connection: &Connection) -> Result<i64, StoreError> {
+    Ok(connection.query_row("PRAGMA application_id", [], |row| row.get(0))?)
+}
+
+fn is_empty(connection: &Connection) -> Result<bool, StoreError> {
+    Ok(connection.query_row("SELECT NOT EXISTS (SELECT 1 FROM sqlite_schema)", [], |row| row.get(0))?)
+}
