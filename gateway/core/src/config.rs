@@ -21,7 +21,6 @@ mod secret;
 mod server;
 mod source;
 mod stages;
-mod stand_ins;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -35,24 +34,24 @@ use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 
-pub use addresses::{Listener, Network};
+// Each stage owns the text of its own part.
+pub use crate::guard::{GuardConfig, Network};
+pub use crate::identify::{Authenticate, Method, TokenSourceConfig};
+pub use crate::limit::{By as LimitBy, LimitConfig, OnStoreFailure};
+pub use crate::validate::{ParameterConfig, Place as ParameterPlace, UnknownQuery, ValidateConfig};
+pub use addresses::Listener;
 pub use cors::{Cors, CorsConfig};
 pub use counters::CountersConfig;
 pub use error::{ConfigError, Location, render};
 pub use load::{Loaded, PathPart, load};
 pub use observe::{AccessLog, Level, ObserveConfig};
 pub use policies::PoliciesConfig;
-pub use routes::{RouteConfig, RouteMatch, UnknownQuery};
+pub use routes::{RouteConfig, RouteMatch};
 pub use schema::{json_schema, reference_markdown};
 pub use secret::Secret;
 pub use server::ServerConfig;
 pub use source::{ContentHash, FileFault, ReadFile, Source};
 pub use stages::StageConfig;
-// Each of these belongs to its stage; see the head of `stand_ins`.
-pub use stand_ins::{
-    Authenticate, GuardConfig, KeysFrom, LimitBy, LimitConfig, Method, OnStoreFailure, ParameterConfig, ParameterPlace,
-    TokenSourceConfig,
-};
 pub use store::StoreConfig;
 pub use tls::{CertificateConfig, TlsConfig, TlsVersion};
 pub use upstreams::{IdentityHeaders, TargetScheme, TargetUrl, UpstreamConfig};
@@ -93,9 +92,9 @@ pub struct Config {
     /// Whether policies bite, for every route that does not say otherwise.
     #[schemars(default)]
     pub authorize: StageConfig,
-    /// Whether parameter and body schemas bite, for every route that does not say otherwise.
+    /// Whether parameter and body schemas bite, for every route that does not say otherwise, and how much JSON is read.
     #[schemars(default)]
-    pub validate: StageConfig,
+    pub validate: ValidateConfig,
     /// Logs.
     #[schemars(default)]
     pub observe: ObserveConfig,

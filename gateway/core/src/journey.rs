@@ -1,1 +1,275 @@
 //! In which order? `decide` and `admit` are the map of the gateway.
+//!
+//! A request travels; each stage either learns one fact or refuses; whoever holds a [`Permit`] may forward.
+//!
+//! ```compile_fail
+//! // A permit cannot be made elsewhere.
+//! let permit = portcullis_core::journey::Permit { granted: todo!() };
+//! ```
+
+mod walk;
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Method, StatusCode};
+use serde_json::Value;
+
+use crate::authorize::Question;
+use crate::cors::{self, Preflight};
+use crate::gather::Param;
+use crate::identify::Identity;
+use crate::mode::Mode;
+use crate::moment::Now;
+use crate::ports::{Clock, World};
+use crate::refusal::{Code, LimitState, Refusal};
+use crate::request::Request;
+use crate::route::Params;
+use crate::snapshot::{Rules, Snapshot};
+use crate::trail::{Stage, Trail};
+use crate::validate::BodyPlan;
+use walk::Walk;
+
+/// How a request ends that does not go on to the application.
+#[derive(Debug)]
+pub enum Turned {
+    /// The gateway has the answer itself: a preflight, a redirect, one of its own endpoints.
+    Answered(Answer),
+    Refused(Refusal),
+}
+
+impl From<Refusal> for Turned {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+/// An answer of the gateway's own.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    pub status: StatusCode,
+    pub fields: Vec<(HeaderName, HeaderValue)>,
+    pub body: Bytes,
+}
+
+/// Everything that needs no body has been decided, and nothing refused.
+#[derive(Debug)]
+pub struct Granted {
+    /// Of the snapshot that was in force when the request began.
+    rules: Arc<Rules>,
+    params: Params,
+    identity: Arc<Identity>,
+    limits: Vec<LimitState>,
+    consumed: &'static [HeaderName],
+    body: BodyPlan,
+    asked: Asked,
+}
+
+/// Whether the policies have been asked.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Asked {
+    Already,
+    /// Never: a preflight that the application answers, without an identity.
+    Preflight,
+    /// They speak about the body, so they are asked when it is there.
+    WithBody,
+}
+
+/// The right to forward one request. Made only by [`Granted::admit`] and [`Granted::admit_unread`].
+#[derive(Debug)]
+pub struct Permit {
+    granted: Granted,
+}
+
+/// Decides everything that needs no body.
+pub async fn decide(
+    request: &Request<'_>,
+    snapshot: &Snapshot,
+    world: &World,
+    now: Now,
+    trail: &mut Trail,
+) -> Result<Granted, Turned> {
+    let mut walk = Walk::new(trail, &*world.clock);
+
+    let preflight = cors::requested_method(request);
+    let method = preflight.as_ref().unwrap_or(request.method);
+    let found = walk.must(Stage::Route, snapshot.table.find(&request.host, method, request.path))?;
+    let rules = Arc::clone(snapshot.rules(found.route)?);
+    walk.trail.route = Some(Arc::clone(&rules.name));
+
+    if walk.bites(Stage::Guard, rules.modes.guard) {
+        let admitted = rules.guard.admit(request, &*world.local, now);
+        walk.judge(Stage::Guard, rules.modes.guard, admitted)?;
+    }
+
+    if let Some(method) = preflight {
+        return match rules.cors.preflight(request, &method) {
+            Preflight::Answered(answer) => Err(Turned::Answered(answer)),
+            Preflight::Forwarded => Ok(Granted::preflight(&rules, found.params)),
+            Preflight::Refused(refusal) => Err(walk.refuse(Stage::Guard, refusal)),
+        };
+    }
+
+    let identified = rules.identify.identify(request, &*world.keys, &*world.key_sets, now).await;
+    let identity = walk.must(Stage::Identify, identified)?;
+    walk.trail.identity = Some(Arc::clone(&identity));
+
+    let mut limits = Vec::new();
+    if walk.bites(Stage::Limit, rules.modes.limit) {
+        let (local, shared) = (&*world.local, &*world.shared);
+        let charged = rules.limit.charge(request, &identity, local, shared, rules.replicas, now).await;
+        limits = walk.judge(Stage::Limit, rules.modes.limit, charged)?.unwrap_or_default();
+    }
+
+    if walk.bites(Stage::Parameters, rules.modes.validate) {
+        let checked = rules.validate.parameters(request, found.params.as_slice());
+        walk.judge(Stage::Parameters, rules.modes.validate, checked)?;
+    }
+
+    let consumed = rules.identify.consumed_headers(request.headers);
+    let mut granted = Granted {
+        rules: Arc::clone(&rules),
+        params: found.params,
+        identity,
+        limits,
+        consumed,
+        body: BodyPlan::Stream(rules.max_body()),
+        asked: if rules.authorize_body { Asked::WithBody } else { Asked::Already },
+    };
+    if granted.asked == Asked::Already {
+        granted.ask(&mut walk, request, None, now)?;
+    }
+    if rules.modes.validate != Mode::Off {
+        let planned = rules.validate.before_body(request);
+        granted.body = walk.judge(Stage::Body, rules.modes.validate, planned)?.unwrap_or(granted.body);
+    }
+    if granted.asked == Asked::WithBody {
+        match granted.body {
+            BodyPlan::Hold(_) => {}
+            // Judged or not, the policies want to see it.
+            BodyPlan::Stream(most) => granted.body = BodyPlan::Hold(most),
+            BodyPlan::Nothing => {
+                granted.ask(&mut walk, request, None, now)?;
+                granted.asked = Asked::Already;
+            }
+        }
+    }
+    Ok(granted)
+}
+
+impl Granted {
+    fn preflight(rules: &Arc<Rules>, params: Params) -> Self {
+        Self {
+            rules: Arc::clone(rules),
+            params,
+            identity: Arc::new(Identity::anonymous()),
+            limits: Vec::new(),
+            consumed: &[],
+            body: BodyPlan::Stream(rules.max_body()),
+            asked: Asked::Preflight,
+        }
+    }
+
+    /// May they?
+    fn ask(&self, walk: &mut Walk<'_>, request: &Request<'_>, body: Option<&Value>, now: Now) -> Result<(), Turned> {
+        let rules = self.rules();
+        if !walk.bites(Stage::Authorize, rules.modes.authorize) {
+            return Ok(());
+        }
+        let params: Vec<Param<'_>> = self.params.iter().map(|(name, value)| (name, Cow::Borrowed(value))).collect();
+        let question = Question {
+            method: request.method,
+            path: request.path.as_str(),
+            query: request.query,
+            headers: request.headers,
+            client: request.client,
+            params: &params,
+            body,
+            now,
+        };
+        let resource = rules.gather.resource(&params).map_err(|refusal| walk.refuse(Stage::Authorize, refusal))?;
+        let decided = rules.authorize.authorize(&question, &self.identity, resource);
+        let decided = walk.note_policies(decided);
+        walk.judge(Stage::Authorize, rules.modes.authorize, decided)?;
+        Ok(())
+    }
+
+    /// The rules of the route that matched.
+    pub fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    /// What is to be done with the body before the permit.
+    pub fn body(&self) -> BodyPlan {
+        self.body
+    }
+
+    /// Whether [`Self::admit`] needs the request again, to ask the policies.
+    pub fn asks_with_body(&self) -> bool {
+        self.asked == Asked::WithBody
+    }
+
+    /// The permit where no body is judged.
+    pub fn admit_unread(self, trail: &mut Trail) -> Result<Permit, Turned> {
+        let held = match self.body {
+            BodyPlan::Hold(_) => true,
+            BodyPlan::Nothing | BodyPlan::Stream(_) => self.asked == Asked::WithBody,
+        };
+        if held {
+            let refusal = Refusal::new(Code::InternalError).because("the body was to be judged and was not read");
+            trail.refusal = Some(refusal.clone());
+            return Err(refusal.into());
+        }
+        Ok(Permit { granted: self })
+    }
+
+    /// Judges the whole body: against the schema, then, where the policies speak about it, by them.
+    pub fn admit(
+        self,
+        body: &Bytes,
+        method: &Method,
+        request: Option<&Request<'_>>,
+        (clock, now): (&dyn Clock, Now),
+        trail: &mut Trail,
+    ) -> Result<Permit, Turned> {
+        let mut walk = Walk::new(trail, clock);
+        let rules = self.rules();
+        let checked = rules.validate.body(method, body);
+        let value = walk.judge(Stage::Body, rules.modes.validate, checked)?.flatten();
+        if self.asked == Asked::WithBody {
+            let Some(request) = request else {
+                let refusal = Refusal::new(Code::InternalError).because("no request to ask the policies about");
+                return Err(walk.refuse(Stage::Authorize, refusal));
+            };
+            self.ask(&mut walk, request, value.as_ref(), now)?;
+        }
+        Ok(Permit { granted: self })
+    }
+}
+
+impl Permit {
+    /// The rules of the route that matched, of the snapshot that decided.
+    pub fn rules(&self) -> &Rules {
+        self.granted.rules()
+    }
+
+    pub fn identity(&self) -> &Arc<Identity> {
+        &self.granted.identity
+    }
+
+    /// How the limits stand after this request.
+    pub fn limits(&self) -> &[LimitState] {
+        &self.granted.limits
+    }
+
+    /// The fields that carried the credential, which end here.
+    pub fn consumed(&self) -> &'static [HeaderName] {
+        self.granted.consumed
+    }
+
+    /// Whether the application learns who is calling.
+    pub fn forwards_identity(&self) -> bool {
+        self.granted.asked != Asked::Preflight && !self.rules().public
+    }
+}

@@ -10,6 +10,8 @@ pub mod route;
 
 pub mod guard;
 
+pub mod cors;
+
 pub mod identify;
 
 pub mod limit;

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 pub use code::Code;
-pub use problem::{Problem, documentation_url};
+pub use problem::{Problem, documentation_path};
 
 /// One request turned away: data until `respond` writes it.
 ///

@@ -82,6 +82,11 @@ impl Params {
         self.0.iter().map(|(name, value)| (&**name, value.as_str()))
     }
 
+    /// Name and value, in the order of the template.
+    pub fn as_slice(&self) -> &[(Arc<str>, String)] {
+        &self.0
+    }
+
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -1,1 +1,164 @@
-//! What is in force? The compiled configuration.
+//! What is in force? The compiled configuration: immutable, loaded once per request, swapped whole.
+
+mod compile;
+mod rules;
+
+use std::collections::{BTreeSet, HashMap};
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use http::Method;
+
+pub use compile::{Built, compile};
+pub use rules::{Modes, Rules};
+
+use crate::authorize::Policies;
+use crate::config::{Config, CountersConfig, ObserveConfig, ServerConfig, StoreConfig, TlsConfig, UpstreamConfig};
+use crate::framing::Framing;
+use crate::identify::Judges;
+use crate::identify::jwks::SourceSpec;
+use crate::mode::Mode;
+use crate::refusal::{Code, Refusal};
+use crate::request::CanonicalPath;
+use crate::route::{Explanation, Table};
+
+/// Everything that decides, of one version of the files.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// The first 16 hexadecimal digits of a hash over every file that was read.
+    pub version: Arc<str>,
+    pub framing: Framing,
+    pub table: Table,
+    rules: Vec<Arc<Rules>>,
+    by_name: HashMap<Arc<str>, usize>,
+    policies: Policies,
+    judges: Arc<Judges>,
+    config: Config,
+    public_url: String,
+    entry: PathBuf,
+    root: PathBuf,
+    /// Every file, for the watcher.
+    files: Vec<PathBuf>,
+}
+
+impl Snapshot {
+    /// The rules of a route the table found.
+    pub fn rules(&self, route: usize) -> Result<&Arc<Rules>, Refusal> {
+        // INVARIANT: the table holds indices into this very list.
+        self.rules
+            .get(route)
+            .ok_or_else(|| Refusal::new(Code::InternalError).because("the table names a route that is not there"))
+    }
+
+    pub fn rules_named(&self, name: &str) -> Option<&Rules> {
+        self.rules.get(*self.by_name.get(name)?).map(|rules| &**rules)
+    }
+
+    /// All routes, in the order of the files.
+    pub fn routes(&self) -> impl Iterator<Item = &Rules> {
+        self.rules.iter().map(|rules| &**rules)
+    }
+
+    /// Routes whose policies do not refuse: `authorize` is off or in shadow.
+    pub fn unguarded(&self) -> impl Iterator<Item = &str> {
+        self.rules.iter().filter(|rules| rules.modes.authorize != Mode::Enforce).map(|rules| &*rules.name)
+    }
+
+    pub fn policies(&self) -> &Policies {
+        &self.policies
+    }
+
+    /// Whether this peer's `X-Forwarded-*` are believed.
+    pub fn trusts(&self, peer: IpAddr) -> bool {
+        self.framing.trusts(peer)
+    }
+
+    /// The origin clients know us by; empty when none is configured.
+    pub fn public_url(&self) -> &str {
+        &self.public_url
+    }
+
+    /// The token issuers of this configuration.
+    pub fn issuers(&self) -> impl Iterator<Item = &str> {
+        self.config.tokens.values().map(|source| source.issuer.as_str())
+    }
+
+    /// Which key sets the world must provide.
+    pub fn token_sources(&self) -> Vec<SourceSpec> {
+        self.judges.bearer().key_sources().cloned().collect()
+    }
+
+    /// The upstreams, in the order in which [`Rules::upstream`] counts them.
+    pub fn upstreams(&self) -> impl Iterator<Item = (&String, &UpstreamConfig)> {
+        self.config.upstreams.iter()
+    }
+
+    pub fn server(&self) -> &ServerConfig {
+        &self.config.server
+    }
+
+    pub fn tls(&self) -> &TlsConfig {
+        &self.config.tls
+    }
+
+    pub fn store(&self) -> &StoreConfig {
+        &self.config.store
+    }
+
+    pub fn counters(&self) -> &CountersConfig {
+        &self.config.counters
+    }
+
+    pub fn observe(&self) -> &ObserveConfig {
+        &self.config.observe
+    }
+
+    /// The file of the embedded store.
+    ///
+    /// # Errors
+    /// For the operator, where the store is another.
+    pub fn sqlite_path(&self) -> Result<PathBuf, String> {
+        let url = self.config.store.url.expose();
+        let path = url.strip_prefix("sqlite:").ok_or("`store.url` must be `sqlite:PATH` in this version")?;
+        Ok(self.root.join(path))
+    }
+
+    /// The folder of the embedded store, where everything else that is kept lies too.
+    pub fn data_dir(&self) -> PathBuf {
+        self.sqlite_path()
+            .ok()
+            .and_then(|path| path.parent().map(Path::to_owned))
+            .unwrap_or_else(|| self.root.join("data"))
+    }
+
+    /// The configuration's main file.
+    pub fn entry(&self) -> &Path {
+        &self.entry
+    }
+
+    /// What most relative paths are relative to.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The folders whose changes concern us.
+    pub fn folders(&self) -> BTreeSet<PathBuf> {
+        let certificates = self.config.tls.certificates.iter().flat_map(|pair| [&pair.cert, &pair.key]);
+        let authorities = self.config.upstreams.values().filter_map(|upstream| upstream.ca.as_ref());
+        let others = certificates.chain(authorities).map(|path| self.root.join(path));
+        let files = self.files.iter().cloned().chain(others);
+        let folder = |path: PathBuf| match path.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+            _ => PathBuf::from("."),
+        };
+        let mut folders: BTreeSet<PathBuf> = files.map(folder).collect();
+        folders.insert(self.root.join(&self.config.policies.dir));
+        folders
+    }
+
+    /// Why `method` and `path` get what they get; for `portcullis route`.
+    pub fn explain(&self, host: &str, method: &Method, path: CanonicalPath<'_>) -> Explanation {
+        self.table.explain(host, method, path)
+    }
+}

@@ -4,8 +4,6 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
-use ipnet::IpNet;
-
 use super::text::text_type;
 
 /// Where one listener stands: an IP address and a port, or nowhere.
@@ -67,40 +65,3 @@ impl fmt::Display for Listener {
 }
 
 text_type!(Listener, "Listener", "An IP address and a port to listen on, or `off`.", "127.0.0.1:8443");
-
-/// A network in CIDR form, or a single address.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Network(pub IpNet);
-
-impl Network {
-    /// Whether it holds every address of its family.
-    pub fn is_everyone(self) -> bool {
-        self.0.prefix_len() == 0
-    }
-}
-
-impl FromStr for Network {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        if let Ok(address) = text.parse::<IpAddr>() {
-            return Ok(Self(address.into()));
-        }
-        let network: IpNet = text
-            .parse()
-            .map_err(|_| format!("`{text}` is not a network: write it as `10.0.0.0/8`, `fd00::/8` or `192.0.2.7`"))?;
-        if network.trunc() == network {
-            Ok(Self(network))
-        } else {
-            Err(format!("`{text}` has bits beyond its prefix; the network is `{}`", network.trunc()))
-        }
-    }
-}
-
-impl fmt::Display for Network {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-text_type!(Network, "Network", "A network in CIDR form, or a single IP address.", "10.0.0.0/8");

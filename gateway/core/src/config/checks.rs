@@ -87,21 +87,6 @@ pub(super) fn host(host: &str) -> Result<(), ValidationError> {
     }
 }
 
-/// An issuer: `https`, or `http` on this machine; compared byte by byte, so nothing is normalised.
-pub(super) fn issuer(issuer: &str) -> Result<(), ValidationError> {
-    let parts = urls::parts(issuer)
-        .ok_or_else(|| fault("url", format!("`{issuer}` is not a URL: write it as in `https://idp.example.com`")))?;
-    if parts.rest.contains(['?', '#', '\\']) {
-        return Err(fault("url", format!("`{issuer}` has a query or a fragment, which an issuer may not have")));
-    }
-    match parts.scheme {
-        "https" => Ok(()),
-        "http" if urls::is_loopback(&parts.host) => Ok(()),
-        "http" => Err(fault("url", format!("`{issuer}` is not `https`: plain `http` is for loopback only"))),
-        _ => Err(fault("url", format!("`{issuer}` is not an `https` URL"))),
-    }
-}
-
 /// The scheme of a store or of counters. INVARIANT: the text may hold a password and is never shown.
 pub(super) fn store_scheme(url: &str, embedded: &str) -> Result<(), ValidationError> {
     const SHARED: [&str; 4] = ["redis://", "rediss://", "valkey://", "valkeys://"];

@@ -1,6 +1,7 @@
 //! What is wrong with the operator's text, where, and how is it mended?
 
 use std::fmt;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use serde::{Serialize, Serializer};
@@ -68,6 +69,23 @@ impl ConfigError {
     /// A fault of a file as a whole.
     pub fn of_file(file: &Path, message: impl Into<String>) -> Self {
         Self { file: file.to_owned(), line: 0, column: 0, message: message.into(), help: None, excerpt: None }
+    }
+
+    /// A fault at a place of a text that is no part of the configuration itself: a policy, a schema. `span` in bytes.
+    pub fn in_text(file: &Path, text: &str, span: Option<Range<usize>>, message: impl Into<String>) -> Self {
+        let mut error = Self::of_file(file, message);
+        let Some((before, after)) = span.as_ref().and_then(|span| text.split_at_checked(span.start)) else {
+            return error;
+        };
+        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+        let line_end = before.len() + after.find('\n').unwrap_or(after.len());
+        let column = before.get(line_start..).map_or(0, |text| text.chars().count());
+        let end = span.map_or(before.len(), |span| span.end).clamp(before.len(), line_end);
+        let width = text.get(before.len()..end).map_or(1, |text| text.chars().count());
+        error.line = before.matches('\n').count() + 1;
+        error.column = column + 1;
+        error.excerpt = text.get(line_start..line_end).map(|line| Excerpt::new(line, column, width));
+        error
     }
 
     pub fn location(&self) -> Location {

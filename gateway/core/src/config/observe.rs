@@ -17,8 +17,21 @@ pub struct ObserveConfig {
     /// Where the access log goes, one JSON line per request: `stdout`, `stderr`, `off`, or `file:PATH` (relative to
     /// the root).
     pub access_log: AccessLog,
+    /// Where the decision log goes, one JSON line per request with its whole journey: as `access_log`.
+    pub decision_log: DecisionLog,
     /// How much the gateway says on stderr about itself.
     pub level: Level,
+}
+
+/// The target of the decision log; unlike the access log it is not written unless asked for.
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(transparent)]
+pub struct DecisionLog(pub AccessLog);
+
+impl Default for DecisionLog {
+    fn default() -> Self {
+        Self(AccessLog::Off)
+    }
 }
 
 /// The target of the access log.

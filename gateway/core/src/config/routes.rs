@@ -5,13 +5,14 @@ mod pattern;
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use validator::Validate;
 
 pub use pattern::RouteMatch;
 
-use super::{Authenticate, Cors, GuardConfig, LimitConfig, ParameterConfig, StageConfig, checks};
+use super::{Authenticate, Cors, GuardConfig, LimitConfig, ParameterConfig, StageConfig, UnknownQuery, checks};
 use crate::units::{Size, Span};
+use crate::validate::RouteInput;
 
 /// One of `[[routes]]`.
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Validate)]
@@ -41,9 +42,11 @@ pub struct RouteConfig {
     /// JSON Schema of the body. Relative to the folder of `portcullis.toml`.
     #[validate(custom(function = checks::path))]
     pub body_schema: Option<PathBuf>,
-    /// Whether a request without a body is refused.
-    #[serde(default)]
-    pub body_required: bool,
+    /// Whether a body must be there. Default: for POST, PUT and PATCH where there is a schema. A body that is there is
+    /// judged whatever the method.
+    pub body_required: Option<bool>,
+    /// JSON media types the schema is for. Default: `application/json` and every `application/…+json`.
+    pub media_types: Option<Vec<String>>,
     /// The largest body. Default: `guard.max_body`.
     #[validate(custom(function = checks::bytes::<0, 1_099_511_627_776>))]
     pub max_body: Option<Size>,
@@ -87,10 +90,16 @@ pub struct RouteConfig {
     pub websocket: bool,
 }
 
-/// What becomes of query parameters that are not declared.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum UnknownQuery {
-    Allow,
-    Refuse,
+impl RouteConfig {
+    /// What the validate stage reads of it.
+    pub fn input(&self) -> RouteInput {
+        RouteInput {
+            body_schema: self.body_schema.as_ref().map(|path| path.display().to_string()),
+            body_required: self.body_required,
+            media_types: self.media_types.clone(),
+            parameters: self.parameters.clone(),
+            unknown_query: self.unknown_query,
+            authorize_body: self.authorize_body,
+        }
+    }
 }

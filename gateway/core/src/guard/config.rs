@@ -7,19 +7,23 @@ use ipnet::IpNet;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use validator::Validate;
+
 use crate::mode::Mode;
 use crate::units::{Rate, Size};
 
 /// Address lists, per-address rate and body size. `[guard]` holds for every route; a route may say otherwise,
 /// value by value.
-#[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Validate)]
 #[serde(default, deny_unknown_fields)]
 pub struct GuardConfig {
     /// `enforce` (default), `shadow` or `off`.
     pub mode: Option<Mode>,
     /// If any are listed: the only networks that may ask, as in `10.0.0.0/8` or `2001:db8::1`.
+    #[validate(length(max = 1000))]
     pub allow: Option<Vec<Network>>,
     /// Networks that may not ask, whatever `allow` says. A route's list takes the place of the default one.
+    #[validate(length(max = 1000))]
     pub deny: Option<Vec<Network>>,
     /// How often one address (IPv6: one /64) may ask. Default `600/min`.
     pub rate: Option<Rate>,
@@ -48,6 +52,13 @@ impl GuardConfig {
 /// A network in CIDR form, or one address.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Network(pub IpNet);
+
+impl Network {
+    /// Whether it holds every address of its family.
+    pub fn is_everyone(self) -> bool {
+        self.0.prefix_len() == 0
+    }
+}
 
 impl std::str::FromStr for Network {
     type Err = String;

@@ -7,12 +7,13 @@ use std::borrow::Cow;
 
 use http::HeaderName;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use validator::Validate;
 
 use crate::units::Rate;
 
 /// One limit of a route.
-#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize, Validate)]
 #[serde(deny_unknown_fields)]
 pub struct LimitConfig {
     /// Who is counted together: `principal`, `key`, `address`, `route`, `claim:NAME` or `header:NAME`.
@@ -21,6 +22,7 @@ pub struct LimitConfig {
     /// rounded up.
     pub rate: Rate,
     /// How many may come at once. Default: as many as `rate` allows in its span.
+    #[validate(range(min = 1, max = 1_000_000_000))]
     pub burst: Option<u64>,
     /// Letters, digits, `.`, `_` and `-`, at most 64. Routes that use the same name share the counter, and must
     /// say the same of it. Without a name the counter is the route's own.
@@ -34,7 +36,7 @@ pub struct LimitConfig {
 }
 
 /// What happens to a request while the shared store does not answer.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OnStoreFailure {
     /// It passes, uncounted.
@@ -47,7 +49,7 @@ pub enum OnStoreFailure {
 }
 
 /// Where a limit is counted.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Store {
     /// In this process: each replica for itself, forgotten at a restart.
@@ -135,6 +137,22 @@ fn unknown(text: &str) -> String {
             format!("`{text}` is nobody who can be counted: did you mean `{near}{name}`?")
         }
         None => format!("`{text}` is nobody who can be counted: {all}"),
+    }
+}
+
+impl std::fmt::Display for By {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Address | Self::Key | Self::Principal | Self::Route => f.write_str(self.word()),
+            Self::Claim(name) => write!(f, "claim:{name}"),
+            Self::Header(name) => write!(f, "header:{name}"),
+        }
+    }
+}
+
+impl Serialize for By {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(self)
     }
 }
 

@@ -4,9 +4,9 @@ use serde::Serialize;
 
 use super::{Code, Fault, Refusal};
 
-/// `type` of a code: a stable URL, served by the gateway's own documentation.
-pub fn documentation_url(code: Code) -> String {
-    format!("https://portcullis.dev/refusals/{}", code.name())
+/// `type` of a code: a stable reference below the gateway's own origin, where its page is served.
+pub fn documentation_path(code: Code) -> String {
+    format!("/_portcullis/refusals/{}", code.name())
 }
 
 /// What the caller reads, as `application/problem+json`.
@@ -17,8 +17,8 @@ pub struct Problem<'a> {
     pub title: &'static str,
     pub status: u16,
     pub detail: &'a str,
-    /// The decision id, as a URI (RFC 9457 §3.1.5).
-    pub instance: String,
+    /// The decision id: a relative reference (RFC 9457 §3.1.5).
+    pub instance: &'a str,
     pub code: &'static str,
     pub request_id: &'a str,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
@@ -27,14 +27,14 @@ pub struct Problem<'a> {
 
 impl Refusal {
     /// The one translation from a refusal to what its caller reads.
-    pub fn problem<'a>(&'a self, decision: &str, request_id: &'a str) -> Problem<'a> {
+    pub fn problem<'a>(&'a self, decision: &'a str, request_id: &'a str) -> Problem<'a> {
         let row = self.code.row();
         Problem {
-            kind: documentation_url(self.code),
+            kind: documentation_path(self.code),
             title: row.title,
             status: row.status,
             detail: if self.detail.is_empty() { row.detail } else { &self.detail },
-            instance: format!("urn:portcullis:decision:{decision}"),
+            instance: decision,
             code: row.name,
             request_id,
             errors: self.extra.as_ref().map_or(&[], |extra| &extra.errors),

@@ -1,1 +1,64 @@
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::time::Duration;
 
+use super::{Code, Fault, Refusal};
+
+/// The public table, as documentation. `PORTCULLIS_BLESS=1` writes it anew.
+#[test]
+fn the_documentation_is_the_table() {
+    let mut text = String::from(
+        "# Refusals\n\nEvery way to be turned away. `code` is the member of the problem document (RFC 9457), the label in \
+         metrics and logs, and the last part of `type`, whose page the gateway itself serves.\n\n\
+         | status | code | what it says | what to do |\n|---|---|---|---|\n",
+    );
+    for code in Code::ALL {
+        let row = code.row();
+        let _ = writeln!(text, "| {} | `{}` | {} | {} |", row.status, row.name, row.detail, row.remedy);
+    }
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/refusals.md");
+    if std::env::var_os("PORTCULLIS_BLESS").is_some() {
+        std::fs::write(path, &text).unwrap();
+    }
+    let written = std::fs::read_to_string(path).unwrap_or_default();
+    assert_eq!(written, text, "docs/refusals.md is stale: run the tests once with PORTCULLIS_BLESS=1");
+}
+
+#[test]
+fn codes_have_names_of_their_own_and_stand_in_order() {
+    let names: BTreeSet<&str> = Code::ALL.iter().map(|code| code.name()).collect();
+    assert_eq!(names.len(), Code::ALL.len());
+    let statuses: Vec<u16> = Code::ALL.iter().map(|code| code.row().status).collect();
+    assert!(statuses.is_sorted());
+}
+
+#[test]
+fn the_caller_never_reads_what_the_operator_reads() {
+    let refusal = Refusal::new(Code::Forbidden).because("forbidden by `secret-policy`");
+    let problem = serde_json::to_string(&refusal.problem("d1", "r1")).unwrap();
+    assert!(!problem.contains("secret-policy"), "{problem}");
+}
+
+#[test]
+fn tells_at_most_ten_faults() {
+    let fault =
+        |n: usize| Fault { pointer: format!("/{n}"), keyword: "type".into(), message: "must be a string".into() };
+    let refusal = Refusal::new(Code::SchemaViolation).errors((0..25).map(fault).collect());
+    assert_eq!(refusal.problem("d", "r").errors.len(), 10);
+}
+
+#[test]
+fn writes_the_problem_document() {
+    let refusal = Refusal::new(Code::RateLimited).retry_after(Duration::from_secs(3)).detail("Slow down.");
+    let problem = serde_json::to_value(refusal.problem("0af7651916cd43dd8448eb211c80319c", "req-1")).unwrap();
+    let expected = serde_json::json!({
+        "type": "/_portcullis/refusals/rate_limited",
+        "title": "Too many requests",
+        "status": 429,
+        "detail": "Slow down.",
+        "instance": "0af7651916cd43dd8448eb211c80319c",
+        "code": "rate_limited",
+        "request_id": "req-1",
+    });
+    assert_eq!(problem, expected);
+}

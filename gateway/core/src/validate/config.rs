@@ -1,24 +1,26 @@
 //! What may an operator write about input?
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+
+use validator::Validate;
 
 use super::{Limits, Numbers};
 use crate::mode::Mode;
 use crate::units::Size;
 
 /// The `[validate]` section.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Validate)]
 #[serde(default, deny_unknown_fields)]
 pub struct ValidateConfig {
     /// What a refusal of this stage does; each route may override it with `validate = { mode = "…" }`.
     pub mode: Mode,
     /// How deep arrays and objects of a JSON body may nest: 1 to 100.
-    #[schemars(range(min = 1, max = 100))]
+    #[validate(range(min = 1, max = 100))]
     pub max_depth: u8,
     /// How many values a JSON body may hold in all: 1 to 1000000.
-    #[schemars(range(min = 1, max = 1_000_000))]
+    #[validate(range(min = 1, max = 1_000_000))]
     pub max_values: u32,
     /// How long one string or member name of a JSON body may be.
     pub max_string: Size,
@@ -74,13 +76,14 @@ pub struct RouteInput {
 }
 
 /// One declared parameter.
-#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize, Validate)]
 #[serde(deny_unknown_fields)]
 pub struct ParameterConfig {
     /// Where it stands.
     #[serde(rename = "in")]
     pub place: Place,
     /// Case matters, except in headers.
+    #[validate(length(min = 1, max = 128))]
     pub name: String,
     /// Whether it must be there; path parameters always must.
     #[serde(default)]
@@ -91,7 +94,7 @@ pub struct ParameterConfig {
 }
 
 /// Where a parameter stands.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Place {
     /// `Cookie: name=value`.
@@ -116,7 +119,7 @@ impl Place {
 }
 
 /// What to do with query parameters that are not declared.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum UnknownQuery {
     /// Let them through to the application unread.

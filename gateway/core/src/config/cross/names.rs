@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Cross;
+use crate::identify::Bearer;
 
 pub(super) fn check(cross: &mut Cross<'_>) {
     let draft = cross.draft;
@@ -15,6 +16,7 @@ pub(super) fn check(cross: &mut Cross<'_>) {
     }
     draft.upstreams.keys().for_each(|name| name_fits(cross, "upstreams", name));
     issuers(cross);
+    token_sources(cross);
     route_names(cross);
 }
 
@@ -45,6 +47,19 @@ fn issuers(cross: &mut Cross<'_>) {
             let message = format!("`max_age` (`{}`) is shorter than `refresh` (`{}`)", source.max_age, source.refresh);
             let help = "keys would be too old before they are fetched anew";
             cross.refuse(&["tokens".into(), alias.as_str().into(), "max_age".into()], message, help);
+        }
+    }
+}
+
+/// What the identify stage has to say of each source.
+fn token_sources(cross: &mut Cross<'_>) {
+    let draft = cross.draft;
+    for (alias, source) in &draft.tokens {
+        let Some(source) = source else { continue };
+        let Err(mistakes) = Bearer::compile(&BTreeMap::from([(alias.clone(), source.clone())])) else { continue };
+        for mistake in mistakes {
+            let key = mistake.key.rsplit('.').next().unwrap_or_default().to_owned();
+            cross.refuse(&["tokens".into(), alias.as_str().into(), key.as_str().into()], mistake.message, "");
         }
     }
 }

@@ -52,12 +52,18 @@ impl Checked<'_, '_> {
     fn authentication(&mut self, draft: &Draft) {
         let authenticate = &self.route.authenticate;
         let demands_jwt = match authenticate {
-            Authenticate::All(methods) | Authenticate::Any(methods) => methods.contains(&Method::Jwt),
+            Authenticate::AllOf(methods) | Authenticate::AnyOf(methods) => methods.contains(&Method::Jwt),
             Authenticate::Optional | Authenticate::Public => false,
         };
         if demands_jwt && draft.tokens.is_empty() && !draft.torn {
             let help = "define one: `[tokens.NAME]` with `issuer` and `audiences`";
             self.refuse(&["authenticate".into()], "no token source is defined, so no `jwt` could be verified", help);
+        }
+        if let Authenticate::AllOf(methods) | Authenticate::AnyOf(methods) = authenticate {
+            for method in methods.iter().filter(|method| matches!(method, Method::Mtls | Method::Session)) {
+                let message = format!("`{}` is not available yet: write `jwt` or `api_key`", method.name());
+                self.refuse(&["authenticate".into()], message, "");
+            }
         }
         if *authenticate == Authenticate::Public && !self.route.scopes.is_empty() {
             self.refuse(&["scopes".into()], "a public route judges no credential, so nobody has scopes", "");
@@ -83,7 +89,8 @@ impl Checked<'_, '_> {
                 let message = "a public route knows no principal: all would be counted as one";
                 self.refuse(&at("by"), message, "count by `address`, or by `route` if that is what is meant");
             } else if let Some(method) = needs.filter(|method| !self.route.authenticate.accepts(*method)) {
-                let message = format!("`{}` cannot be counted: the route does not accept `{method}`", limit.by);
+                let message =
+                    format!("`{}` cannot be counted: the route does not accept `{}`", limit.by, method.name());
                 self.refuse(&at("by"), message, "");
             }
         }
@@ -112,17 +119,15 @@ impl Checked<'_, '_> {
                 let message = format!("`{}` is not a parameter of `{}`", parameter.name, self.route.matches);
                 self.refuse(&at("name"), message, help.unwrap_or_default());
             }
-            if !parameter.schema.is_object() && !parameter.schema.is_boolean() {
-                let help = "write it as in `schema = { type = \"integer\", minimum = 1 }`";
-                self.refuse(&at("schema"), "a JSON Schema is a table, or `true` or `false`", help);
-            }
         }
     }
 
     fn body(&mut self, draft: &Draft) {
         let route = self.route;
         if route.body_schema.is_none() {
-            for (key, set) in [("body_required", route.body_required), ("authorize_body", route.authorize_body)] {
+            for (key, set) in
+                [("body_required", route.body_required == Some(true)), ("authorize_body", route.authorize_body)]
+            {
                 if set {
                     self.refuse(&[key.into()], format!("`{key}` has no meaning without `body_schema`"), "");
                 }

@@ -10,7 +10,7 @@ use super::tree::{Node, Value};
 use super::typed;
 use crate::config::{
     Config, CountersConfig, GuardConfig, ObserveConfig, PoliciesConfig, RouteConfig, ServerConfig, StageConfig,
-    StoreConfig, TlsConfig, TokenSourceConfig, UpstreamConfig,
+    StoreConfig, TlsConfig, TokenSourceConfig, UpstreamConfig, ValidateConfig,
 };
 
 /// A configuration with holes where a part is at fault.
@@ -24,7 +24,7 @@ pub(in crate::config) struct Draft {
     pub(in crate::config) guard: Option<GuardConfig>,
     pub(in crate::config) limit: Option<StageConfig>,
     pub(in crate::config) authorize: Option<StageConfig>,
-    pub(in crate::config) validate: Option<StageConfig>,
+    pub(in crate::config) validate: Option<ValidateConfig>,
     pub(in crate::config) observe: Option<ObserveConfig>,
     pub(in crate::config) tokens: BTreeMap<String, Option<TokenSourceConfig>>,
     pub(in crate::config) upstreams: BTreeMap<String, Option<UpstreamConfig>>,

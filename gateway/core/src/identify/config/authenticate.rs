@@ -34,6 +34,17 @@ pub enum Method {
     Session,
 }
 
+impl Authenticate {
+    /// Whether a caller may be identified by `method`.
+    pub fn accepts(&self, method: Method) -> bool {
+        match self {
+            Self::AllOf(methods) | Self::AnyOf(methods) => methods.contains(&method),
+            Self::Optional => true,
+            Self::Public => false,
+        }
+    }
+}
+
 impl Method {
     pub const ALL: [Self; 4] = [Self::ApiKey, Self::Jwt, Self::Mtls, Self::Session];
 

@@ -5,16 +5,19 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use validator::Validate;
+
 use crate::identify::Algorithm;
 use crate::units::Span;
 
 /// One issuer of bearer JWTs (RFC 9068). The alias names it in principals: `User::"<alias>|<sub>"`.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, Validate)]
 #[serde(deny_unknown_fields)]
 pub struct TokenSourceConfig {
     /// The token's `iss`, exactly, to the last slash. Two sources never share one.
     pub issuer: String,
     /// A token must be made for at least one of these (`aud`).
+    #[validate(length(min = 1, max = 32))]
     pub audiences: Vec<String>,
     /// Where its keys are: an `https` URL (`http` on loopback only), or `file:` and a path relative to the
     /// root. Absent: what the issuer's OIDC discovery document says.
@@ -22,10 +25,12 @@ pub struct TokenSourceConfig {
     pub jwks: Option<String>,
     /// Signature algorithms that are accepted. Default: all of them; there is no symmetric one.
     #[serde(default = "all_algorithms")]
+    #[validate(length(min = 1, max = 5))]
     pub algorithms: Vec<Algorithm>,
     /// The header's `typ` must be one of these, whatever its case, with or without `application/`. A token
     /// without `typ` counts as `JWT`.
     #[serde(default = "usual_types")]
+    #[validate(length(min = 1, max = 8))]
     pub types: Vec<String>,
     /// By how much the issuer's clock may differ from ours: at most 5 minutes.
     #[serde(default = "half_a_minute")]

@@ -1,0 +1,154 @@
+//! From files to a snapshot: a pure function of what the source says. All errors at once.
+
+mod policies;
+mod route;
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::Snapshot;
+use crate::config::{ConfigError, ContentHash, Loaded, PathPart, Source, load};
+use crate::framing::{Framing, Limits};
+use crate::identify::{Bearer, Judges};
+use crate::route::Table;
+
+/// A snapshot, and what its operator should know of it.
+#[derive(Debug)]
+pub struct Built {
+    pub snapshot: Arc<Snapshot>,
+    pub warnings: Vec<ConfigError>,
+}
+
+/// Reads and compiles the configuration whose main file is `entry`.
+pub fn compile(entry: &Path, source: &dyn Source) -> Result<Built, Vec<ConfigError>> {
+    let loaded = load(entry, source)?;
+    let mut work = Work { loaded: &loaded, errors: Vec::new(), warnings: Vec::new(), read: Vec::new() };
+
+    let policies = policies::compile(&mut work, source);
+    let judges = judges(&mut work);
+    let (Some(policies), Some(judges)) = (policies, judges) else { return Err(work.into_errors()) };
+    let judges = Arc::new(judges);
+
+    let mut entries = Vec::new();
+    let mut rules = Vec::new();
+    for index in 0..loaded.config.routes.len() {
+        let compiled = route::compile(&mut work, index, &policies.policies, &judges);
+        if let Some((entry, rule)) = compiled {
+            entries.push(entry);
+            rules.push(rule);
+        }
+    }
+    let table = if work.errors.is_empty() { table(&mut work, entries) } else { None };
+    clashes(&mut work, &rules);
+    let (Some(table), true) = (table, work.errors.is_empty()) else { return Err(work.into_errors()) };
+
+    let Work { read, mut warnings, .. } = work;
+    warnings.sort();
+    let version = version(&loaded, &read);
+    let server = &loaded.config.server;
+    let trusted = server.trusted_proxies.iter().map(|network| network.0).collect();
+    let limits = Limits {
+        target: usize::try_from(server.max_target_bytes.0).unwrap_or(usize::MAX),
+        header_bytes: usize::try_from(server.max_header_bytes.0).unwrap_or(usize::MAX),
+        header_fields: usize::try_from(server.max_header_fields).unwrap_or(usize::MAX),
+    };
+    let by_name: HashMap<Arc<str>, usize> =
+        rules.iter().enumerate().map(|(at, rules)| (Arc::clone(&rules.name), at)).collect();
+    let Loaded { config, files, root, .. } = loaded;
+    let public_url = config.server.public_url.as_ref().map(|url| url.as_str().to_owned()).unwrap_or_default();
+    let files = files.into_iter().map(|file| file.path).chain(read.into_iter().map(|(path, _)| path)).collect();
+    let snapshot = Snapshot {
+        version,
+        framing: Framing::new(limits, trusted),
+        table,
+        rules: rules.into_iter().map(Arc::new).collect(),
+        by_name,
+        policies: policies.policies,
+        judges,
+        config,
+        public_url,
+        entry: entry.to_owned(),
+        root,
+        files,
+    };
+    Ok(Built { snapshot: Arc::new(snapshot), warnings })
+}
+
+/// What compiling works on.
+struct Work<'a> {
+    loaded: &'a Loaded,
+    errors: Vec<ConfigError>,
+    warnings: Vec<ConfigError>,
+    /// Files read beyond those of the configuration itself.
+    read: Vec<(PathBuf, ContentHash)>,
+}
+
+impl Work<'_> {
+    fn refuse(&mut self, path: &[PathPart<'_>], message: impl Into<String>, help: impl Into<String>) {
+        let help = Some(help.into()).filter(|help: &String| !help.is_empty());
+        self.errors.push(self.loaded.error(path, message, help));
+    }
+
+    fn warn(&mut self, path: &[PathPart<'_>], message: impl Into<String>) {
+        self.warnings.push(self.loaded.error(path, message, None));
+    }
+
+    fn into_errors(mut self) -> Vec<ConfigError> {
+        self.errors.sort();
+        self.errors.dedup();
+        self.errors
+    }
+}
+
+fn judges(work: &mut Work<'_>) -> Option<Judges> {
+    match Bearer::compile(&work.loaded.config.tokens) {
+        Ok(bearer) => Some(Judges::new(bearer)),
+        Err(mistakes) => {
+            for mistake in mistakes {
+                let path: Vec<PathPart<'_>> = mistake.key.split('.').map(PathPart::Key).collect();
+                work.refuse(&path, mistake.message.clone(), "");
+            }
+            None
+        }
+    }
+}
+
+fn table(work: &mut Work<'_>, entries: Vec<crate::route::Entry>) -> Option<Table> {
+    match Table::compile(entries) {
+        Ok(table) => Some(table),
+        Err(conflicts) => {
+            for conflict in conflicts {
+                work.refuse(&["routes".into(), conflict.routes.1.into(), "match".into()], conflict.message, "");
+            }
+            None
+        }
+    }
+}
+
+/// Two routes that name the same limit must mean the same limit.
+fn clashes(work: &mut Work<'_>, rules: &[super::Rules]) {
+    for (at, one) in rules.iter().enumerate() {
+        for other in rules.iter().take(at) {
+            if let Some(name) = one.limit.clash(&other.limit) {
+                let message = format!("limit `{name}` says something else in route `{}`", other.name);
+                let help = "limits of one name are one counter: make them equal, or name them apart";
+                work.refuse(&["routes".into(), at.into(), "limits".into()], message, help);
+            }
+        }
+    }
+}
+
+/// The same files give the same version, whatever order they are read in.
+fn version(loaded: &Loaded, read: &[(PathBuf, ContentHash)]) -> Arc<str> {
+    let mut hashes: Vec<String> = loaded
+        .files
+        .iter()
+        .map(|file| (&file.path, &file.hash))
+        .chain(read.iter().map(|(path, hash)| (path, hash)))
+        .map(|(path, hash)| format!("{}={hash}\n", path.display()))
+        .collect();
+    hashes.sort();
+    let whole = ContentHash::of(hashes.concat().as_bytes()).to_string();
+    whole.chars().take(16).collect::<String>().into()
+}

@@ -1,0 +1,65 @@
+//! What one route demands, stage by stage.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::authorize::Authorize;
+use crate::cors::Cors;
+use crate::gather::Gather;
+use crate::guard::Guard;
+use crate::identify::Identify;
+use crate::limit::Limit;
+use crate::mode::Mode;
+use crate::validate::Validate;
+
+/// The compiled rules of one route.
+#[derive(Debug)]
+pub struct Rules {
+    pub name: Arc<str>,
+    /// As the operator wrote it.
+    pub pattern: Arc<str>,
+    pub modes: Modes,
+    pub guard: Guard,
+    pub cors: Cors,
+    pub identify: Identify,
+    pub limit: Limit,
+    /// How many processes share the counters.
+    pub replicas: u32,
+    pub validate: Validate,
+    pub gather: Gather,
+    pub authorize: Authorize,
+    /// The policies speak about the body.
+    pub authorize_body: bool,
+    /// Index into the snapshot's upstreams.
+    pub upstream: usize,
+    /// The whole request, from the head to the last byte; for streams, until their answer begins.
+    pub timeout: Option<Duration>,
+    /// The longest life of a stream.
+    pub max_stream: Option<Duration>,
+    pub websocket: bool,
+    /// What its `authenticate` says, for people.
+    pub authenticate: Arc<str>,
+    /// `public` routes tell the application nothing about the caller.
+    pub public: bool,
+}
+
+/// Which stages refuse.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Modes {
+    pub guard: Mode,
+    pub limit: Mode,
+    pub validate: Mode,
+    pub authorize: Mode,
+}
+
+impl Rules {
+    /// Whether answers of this route may outlive its `timeout`.
+    pub fn streams(&self) -> bool {
+        self.websocket || self.max_stream.is_some()
+    }
+
+    /// The largest body, in bytes, judged or streamed.
+    pub fn max_body(&self) -> u64 {
+        self.validate.max_body()
+    }
+}
