@@ -1,3 +1,15 @@
-//! How do requests come in?
+//! How does a connection become a request?
+//!
+//! Pingora's TCP listener hands each connection to [`Front`]; it makes TLS of it, wraps HTTP/1 in the
+//! [`Guard`] and gives the result to Pingora's HTTP engine, which calls back into `passage`.
 
-pub mod scan;
+mod front;
+mod guard;
+mod head;
+mod scan;
+pub(crate) mod tls;
+
+pub(crate) use front::{Door, Front, Limits, Outcome};
+pub(crate) use guard::{Arrival, Guard};
+pub(crate) use head::{ends, request};
+pub(crate) use tls::TlsPolicy;

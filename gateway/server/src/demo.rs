@@ -5,6 +5,7 @@
 pub mod app;
 pub mod idp;
 mod serving;
+pub mod shipped;
 
 #[cfg(test)]
 mod testing;

@@ -1,3 +1,15 @@
-//! Where Portcullis touches the world.
+//! Where Portcullis touches the world: sockets, files, stores, clocks. What is decided lies in
+//! `portcullis_core`.
 
-pub mod accept;
+mod accept;
+mod admin;
+pub mod app;
+pub mod cli;
+mod control;
+pub mod demo;
+mod forward;
+mod observe;
+mod passage;
+mod respond;
+mod shared;
+pub mod world;

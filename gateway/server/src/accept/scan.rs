@@ -21,7 +21,7 @@ use head::HeadScan;
 
 /// Watches one HTTP/1 connection, one request after the other.
 #[derive(Clone, Debug)]
-pub struct Scan {
+pub(super) struct Scan {
     max_head: usize,
     facts: RawFacts,
     part: Part,
@@ -48,7 +48,7 @@ enum Surplus {
 
 impl Scan {
     /// `max_head`: the most bytes of request line and header block together, and of trailers.
-    pub fn new(max_head: usize) -> Self {
+    pub(super) fn new(max_head: usize) -> Self {
         Self { max_head, facts: RawFacts::default(), part: Part::Head(HeadScan::new()) }
     }
 
@@ -56,7 +56,7 @@ impl Scan {
     ///
     /// Errors with the first fault, and with the same one ever after. Bytes after the end of the message are not
     /// looked at: they are a tunnel's, or [`Self::next_request`] makes a fault of them.
-    pub fn read(&mut self, bytes: &[u8]) -> Result<(), ScanFault> {
+    pub(super) fn read(&mut self, bytes: &[u8]) -> Result<(), ScanFault> {
         if let Some(fault) = self.facts.fault {
             return Err(fault);
         }
@@ -74,22 +74,22 @@ impl Scan {
     }
 
     /// Whether the header block has ended (or can never end well).
-    pub fn head_done(&self) -> bool {
+    pub(super) fn head_done(&self) -> bool {
         !matches!(self.part, Part::Head(_)) || self.facts.fault.is_some()
     }
 
     /// Whether the whole message has been read.
-    pub fn message_done(&self) -> bool {
+    pub(super) fn message_done(&self) -> bool {
         matches!(self.part, Part::Done(_))
     }
 
     /// Whether the current message has begun: an idle connection may be closed before it has.
-    pub fn has_begun(&self) -> bool {
+    pub(super) fn has_begun(&self) -> bool {
         self.facts.head_bytes > 0
     }
 
     /// What was noted about the current message, complete once [`Self::head_done`] save for faults in the body.
-    pub fn facts(&self) -> RawFacts {
+    pub(super) fn facts(&self) -> RawFacts {
         self.facts
     }
 
@@ -97,7 +97,7 @@ impl Scan {
     ///
     /// A connection once at fault stays so. Where bytes came after the last message, or that message is not complete,
     /// nobody knows where the next one begins: that is [`ScanFault::Pipelined`].
-    pub fn next_request(&mut self) {
+    pub(super) fn next_request(&mut self) {
         let fault = match self.part {
             Part::Done(Surplus::None) => self.facts.fault,
             Part::Chunked(_) | Part::Done(Surplus::Some) | Part::Head(_) | Part::Length(_) | Part::Unbounded => {

@@ -1,0 +1,252 @@
+//! What may a client send before it is known? A bounded head, in bounded time, in one reading.
+//!
+//! Pingora 0.9 restarts its 60 s timeout at every read, accepts heads of 1 MiB, and repairs request lines
+//! before anybody can see them. This wrapper lies under its HTTP/1 parser: it holds the head back until
+//! it is whole and clean. A head that is not is replaced by [`STAND_IN`], so that the refusal is written
+//! where all refusals are written.
+
+use std::io::{Error, ErrorKind, IoSlice, Result};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use pingora::protocols::raw_connect::ProxyDigest;
+use pingora::protocols::tls::{SslDigest, TlsRef};
+use pingora::protocols::{
+    ALPN, GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl, Stream, TimingDigest,
+    UniqueID, UniqueIDType,
+};
+use portcullis_core::framing::RawFacts;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Sleep;
+
+use super::scan::Scan;
+
+/// What Pingora reads instead of a head that is refused. Nothing of the client's remains in it.
+const STAND_IN: &[u8] = b"GET / HTTP/1.1\r\nHost: refused.invalid\r\nConnection: close\r\n\r\n";
+
+const HEAD: u8 = 0;
+const OPEN: u8 = 1;
+const REFUSED: u8 = 2;
+
+/// Whether the head came in time.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Arrival {
+    InTime,
+    Late,
+}
+
+/// The wrapper. HTTP/2 passes through: its engine bounds the same things itself.
+#[derive(Debug)]
+pub(crate) struct Guard {
+    inner: Stream,
+    state: AtomicU8,
+    scan: Option<Box<Scan>>,
+    /// The head while it is not whole, then what Pingora has yet to read of it.
+    held: Vec<u8>,
+    given: usize,
+    arrival: Arrival,
+    /// Requests begun on this connection.
+    begun: u32,
+    limit: Duration,
+    deadline: Option<Pin<Box<Sleep>>>,
+}
+
+impl Guard {
+    pub(crate) fn wrap(inner: Stream, max_head: usize, limit: Duration) -> Stream {
+        let http2 = inner.selected_alpn_proto() == Some(ALPN::H2);
+        let scan = (!http2).then(|| Box::new(Scan::new(max_head)));
+        let state = AtomicU8::new(if http2 { OPEN } else { HEAD });
+        Box::new(Self {
+            inner,
+            state,
+            scan,
+            held: Vec::new(),
+            given: 0,
+            arrival: Arrival::InTime,
+            begun: 0,
+            limit,
+            // A client that connects and says nothing is late too.
+            deadline: (!http2).then(|| Box::pin(tokio::time::sleep(limit))),
+        })
+    }
+
+    /// The guard of a session's connection; `None` under HTTP/2 and in subrequests.
+    pub(crate) fn of(stream: Option<&Stream>) -> Option<&Self> {
+        stream.and_then(|stream| stream.as_any().downcast_ref())
+    }
+
+    /// What the scanner saw of the head that Pingora read.
+    pub(crate) fn facts(&self) -> RawFacts {
+        self.scan.as_ref().map_or_else(RawFacts::default, |scan| scan.facts())
+    }
+
+    /// `Late`: the head that Pingora read is not the client's, who took too long.
+    pub(crate) fn arrival(&self) -> Arrival {
+        self.arrival
+    }
+
+    /// To be called when a request is over and all of its body was read: the next byte begins a head.
+    pub(crate) fn expect_head(&self) {
+        // REFUSED stays: nothing follows a refused head.
+        let _ = self.state.compare_exchange(OPEN, HEAD, Ordering::Relaxed, Ordering::Relaxed);
+    }
+
+    /// Gives out what is held. `true` when something was given.
+    fn give(&mut self, buf: &mut ReadBuf<'_>) -> bool {
+        let Some(rest) = self.held.get(self.given..).filter(|rest| !rest.is_empty()) else { return false };
+        let take = rest.len().min(buf.remaining());
+        buf.put_slice(rest.get(..take).unwrap_or_default());
+        self.given += take;
+        if self.given == self.held.len() {
+            self.held = Vec::new();
+            self.given = 0;
+        }
+        true
+    }
+
+    /// Whatever is wrong stands in `facts`, or in `arrival`.
+    fn refuse(&mut self) {
+        self.held = STAND_IN.to_vec();
+        self.given = 0;
+        self.deadline = None;
+        self.state.store(REFUSED, Ordering::Relaxed);
+    }
+
+    /// Reads until the head is whole, refused, or must be waited for.
+    fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        loop {
+            if let Some(deadline) = self.deadline.as_mut()
+                && deadline.as_mut().poll(cx).is_ready()
+            {
+                self.arrival = Arrival::Late;
+                self.refuse();
+                return Poll::Ready(Ok(()));
+            }
+            let mut chunk = [0u8; 4096];
+            let mut fresh = ReadBuf::new(&mut chunk);
+            ready!(Pin::new(&mut self.inner).poll_read(cx, &mut fresh))?;
+            if fresh.filled().is_empty() {
+                // End of stream; inside a head it is the client's business, nothing was asked.
+                self.held.clear();
+                return Poll::Ready(Ok(()));
+            }
+            let first = self.held.is_empty();
+            self.held.extend_from_slice(fresh.filled());
+            let Some(scan) = self.scan.as_mut() else { return Poll::Ready(Ok(())) };
+            if first {
+                if self.begun > 0 {
+                    scan.next_request();
+                }
+                self.begun = self.begun.saturating_add(1);
+                if self.deadline.is_none() {
+                    self.deadline = Some(Box::pin(tokio::time::sleep(self.limit)));
+                }
+            }
+            if scan.read(fresh.filled()).is_err() {
+                self.refuse();
+                return Poll::Ready(Ok(()));
+            }
+            if scan.head_done() {
+                self.deadline = None;
+                self.state.store(OPEN, Ordering::Relaxed);
+                return Poll::Ready(Ok(()));
+            }
+        }
+    }
+}
+
+impl AsyncRead for Guard {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<Result<()>> {
+        let me = &mut *self;
+        let state = me.state.load(Ordering::Relaxed);
+        if state != HEAD && me.give(buf) {
+            return Poll::Ready(Ok(()));
+        }
+        match state {
+            HEAD => {
+                ready!(me.poll_head(cx))?;
+                me.give(buf);
+                Poll::Ready(Ok(()))
+            }
+            // The stand-in is all there is.
+            REFUSED => Poll::Ready(Ok(())),
+            _ => {
+                let before = buf.filled().len();
+                ready!(Pin::new(&mut me.inner).poll_read(cx, buf))?;
+                if let Some(scan) = me.scan.as_mut()
+                    && scan.read(buf.filled().get(before..).unwrap_or_default()).is_err()
+                {
+                    return Poll::Ready(Err(Error::new(ErrorKind::InvalidData, "malformed chunked body")));
+                }
+                Poll::Ready(Ok(()))
+            }
+        }
+    }
+}
+
+impl AsyncWrite for Guard {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<Result<usize>> {
+        Pin::new(&mut self.inner).poll_write(cx, bytes)
+    }
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        Pin::new(&mut self.inner).poll_flush(cx)
+    }
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        Pin::new(&mut self.inner).poll_shutdown(cx)
+    }
+    fn poll_write_vectored(mut self: Pin<&mut Self>, cx: &mut Context<'_>, b: &[IoSlice<'_>]) -> Poll<Result<usize>> {
+        Pin::new(&mut self.inner).poll_write_vectored(cx, b)
+    }
+    fn is_write_vectored(&self) -> bool {
+        self.inner.is_write_vectored()
+    }
+}
+
+#[async_trait]
+impl Shutdown for Guard {
+    async fn shutdown(&mut self) {
+        Shutdown::shutdown(&mut *self.inner).await;
+    }
+}
+
+impl UniqueID for Guard {
+    fn id(&self) -> UniqueIDType {
+        self.inner.id()
+    }
+}
+
+impl Ssl for Guard {
+    fn get_ssl(&self) -> Option<&TlsRef> {
+        self.inner.get_ssl()
+    }
+    fn get_ssl_digest(&self) -> Option<Arc<SslDigest>> {
+        self.inner.get_ssl_digest()
+    }
+    fn selected_alpn_proto(&self) -> Option<ALPN> {
+        self.inner.selected_alpn_proto()
+    }
+}
+
+impl GetTimingDigest for Guard {
+    fn get_timing_digest(&self) -> Vec<Option<TimingDigest>> {
+        self.inner.get_timing_digest()
+    }
+}
+
+impl GetProxyDigest for Guard {
+    fn get_proxy_digest(&self) -> Option<Arc<ProxyDigest>> {
+        self.inner.get_proxy_digest()
+    }
+}
+
+impl GetSocketDigest for Guard {
+    fn get_socket_digest(&self) -> Option<Arc<SocketDigest>> {
+        self.inner.get_socket_digest()
+    }
+}
+
+impl Peek for Guard {}

@@ -1,0 +1,134 @@
+//! Which certificate, under which settings? Chosen by the client's SNI, replaced without a restart.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use rustls::ServerConfig;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::ProducesTickets;
+use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
+
+/// One certificate of the configuration, as read from its files.
+#[derive(Clone, Debug)]
+pub(crate) struct Material {
+    pub(crate) cert_file: String,
+    pub(crate) cert: Vec<u8>,
+    pub(crate) key_file: String,
+    pub(crate) key: Vec<u8>,
+}
+
+/// What is wrong with one file.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct TlsFault {
+    pub(crate) file: String,
+    pub(crate) message: String,
+    pub(crate) help: String,
+}
+
+/// All certificates in force. The first is for clients that name no known server.
+pub(crate) struct TlsPolicy {
+    configs: Vec<Arc<ServerConfig>>,
+    by_name: HashMap<String, usize>,
+    /// Seconds since the epoch, with the file's name; for the expiry metric.
+    pub(crate) expiries: Vec<(String, i64)>,
+}
+
+/// The oldest TLS version that is spoken.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Oldest {
+    Tls12,
+    Tls13,
+}
+
+impl TlsPolicy {
+    /// Compiles all certificates, or says everything that is wrong with them.
+    pub(crate) fn compile(
+        materials: &[Material],
+        oldest: Oldest,
+        tickets: &Arc<dyn ProducesTickets>,
+    ) -> Result<Self, Vec<TlsFault>> {
+        let mut policy = Self { configs: Vec::new(), by_name: HashMap::new(), expiries: Vec::new() };
+        let mut faults = Vec::new();
+        for material in materials {
+            match one(material, oldest, tickets) {
+                Ok((config, names, expiry)) => {
+                    let index = policy.configs.len();
+                    policy.configs.push(Arc::new(config));
+                    policy.expiries.push((material.cert_file.clone(), expiry));
+                    for name in names {
+                        policy.by_name.entry(name).or_insert(index);
+                    }
+                }
+                Err(fault) => faults.push(fault),
+            }
+        }
+        if faults.is_empty() { Ok(policy) } else { Err(faults) }
+    }
+
+    /// Which settings a name selects: exact, then one-label wildcard, then the first.
+    pub(crate) fn choose(&self, name: Option<&str>) -> usize {
+        let Some(name) = name else { return 0 };
+        let exact = self.by_name.get(name).or_else(|| self.by_name.get(name.to_ascii_lowercase().as_str()));
+        let found = exact.or_else(|| {
+            let (_, parent) = name.split_once('.')?;
+            self.by_name.get(format!("*.{}", parent.to_ascii_lowercase()).as_str())
+        });
+        found.copied().unwrap_or(0)
+    }
+
+    pub(crate) fn config(&self, index: usize) -> Option<Arc<ServerConfig>> {
+        self.configs.get(index).cloned()
+    }
+}
+
+type Compiled = (ServerConfig, Vec<String>, i64);
+
+fn one(material: &Material, oldest: Oldest, tickets: &Arc<dyn ProducesTickets>) -> Result<Compiled, TlsFault> {
+    let cert_fault =
+        |message: String, help: &str| TlsFault { file: material.cert_file.clone(), message, help: help.to_owned() };
+    let chain: Vec<CertificateDer<'static>> =
+        CertificateDer::pem_slice_iter(&material.cert).collect::<Result<_, _>>().map_err(|e| {
+            cert_fault(format!("not readable as PEM: {e}"), "give the certificate chain in PEM, leaf first")
+        })?;
+    let leaf = chain.first().ok_or_else(|| {
+        cert_fault("holds no certificate".to_owned(), "give the certificate chain in PEM, leaf first")
+    })?;
+    let (_, parsed) = X509Certificate::from_der(leaf)
+        .map_err(|e| cert_fault(format!("not a certificate: {e}"), "give an X.509 certificate"))?;
+    let names = dns_names(&parsed);
+    let expiry = parsed.validity().not_after.timestamp();
+    let key = PrivateKeyDer::from_pem_slice(&material.key).map_err(|e| TlsFault {
+        file: material.key_file.clone(),
+        message: format!("not readable as a private key: {e}"),
+        help: "give the unencrypted key in PEM (PKCS#8, SEC1 or PKCS#1)".to_owned(),
+    })?;
+    let versions: &[&rustls::SupportedProtocolVersion] = match oldest {
+        Oldest::Tls12 => &[&rustls::version::TLS13, &rustls::version::TLS12],
+        Oldest::Tls13 => &[&rustls::version::TLS13],
+    };
+    let mut config = ServerConfig::builder_with_protocol_versions(versions)
+        .with_no_client_auth()
+        .with_single_cert(chain.clone(), key)
+        .map_err(|e| TlsFault {
+            file: material.key_file.clone(),
+            message: format!("does not belong to `{}`: {e}", material.cert_file),
+            help: "give the key that the certificate was issued for".to_owned(),
+        })?;
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    config.ignore_client_order = true;
+    config.ticketer = Arc::clone(tickets);
+    config.send_tls13_tickets = 1;
+    Ok((config, names, expiry))
+}
+
+fn dns_names(certificate: &X509Certificate<'_>) -> Vec<String> {
+    let Ok(Some(names)) = certificate.subject_alternative_name() else { return Vec::new() };
+    let names = names.value.general_names.iter();
+    names
+        .filter_map(|name| match name {
+            GeneralName::DNSName(name) => Some(name.to_ascii_lowercase()),
+            _ => None,
+        })
+        .collect()
+}

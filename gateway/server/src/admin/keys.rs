@@ -1,0 +1,189 @@
+//! API keys: made, listed, shown, revoked. The secret is in one answer only.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use portcullis_core::identify::KeyRecord;
+use portcullis_core::moment::Moment;
+use portcullis_core::units::Span;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use validator::{Validate, ValidationError};
+
+use super::problem::{FieldFault, Refused};
+use super::{Admin, access};
+use crate::world::sqlite::{NewKey, StoreError};
+
+/// How long a key holds when nobody says.
+const USUAL_LIFE: Duration = Duration::from_secs(90 * 86_400);
+/// Keys on one page.
+const PAGE: u32 = 50;
+
+#[derive(Debug, Deserialize, Validate)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Wanted {
+    #[validate(length(min = 1, max = 100, message = "1 to 100 characters"))]
+    name: String,
+    #[serde(default)]
+    #[validate(length(max = 200, message = "at most 200 characters"))]
+    owner: String,
+    #[serde(default)]
+    #[validate(length(max = 32, message = "at most 32 roles"), custom(function = words))]
+    roles: Vec<String>,
+    #[serde(default)]
+    #[validate(length(max = 64, message = "at most 64 scopes"), custom(function = words))]
+    scopes: Vec<String>,
+    /// `30d`, `never`; `90d` when left out.
+    #[serde(default)]
+    expires_in: Option<String>,
+    #[serde(default)]
+    metadata: Map<String, Value>,
+}
+
+fn words(words: &[String]) -> Result<(), ValidationError> {
+    let plain = |word: &String| {
+        (1..=64).contains(&word.len()) && word.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.:/".contains(&b))
+    };
+    if words.iter().all(plain) {
+        return Ok(());
+    }
+    Err(ValidationError::new("words").with_message("each of 1 to 64 letters, digits or `_-.:/`".into()))
+}
+
+#[derive(Serialize)]
+struct Shown<'a> {
+    id: &'a str,
+    name: &'a str,
+    owner: &'a str,
+    roles: &'a [String],
+    scopes: &'a [String],
+    metadata: &'a Map<String, Value>,
+    created_at: i64,
+    expires_at: Option<i64>,
+    revoked_at: Option<i64>,
+    state: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    secret: Option<&'a str>,
+}
+
+fn shown<'a>(key: &'a KeyRecord, now: Moment, secret: Option<&'a str>) -> Shown<'a> {
+    Shown {
+        id: &key.id,
+        name: &key.name,
+        owner: &key.owner,
+        roles: &key.roles,
+        scopes: &key.scopes,
+        metadata: &key.metadata,
+        created_at: key.created_at.seconds(),
+        expires_at: key.expires_at.map(Moment::seconds),
+        revoked_at: key.revoked_at.map(Moment::seconds),
+        state: match (key.revoked_at, key.expires_at) {
+            (Some(_), _) => "revoked",
+            (None, Some(end)) if end <= now => "expired",
+            (None, _) => "active",
+        },
+        secret,
+    }
+}
+
+fn parse(body: &[u8]) -> Result<Wanted, Refused> {
+    let new: Wanted = serde_json::from_slice(body).map_err(|error| {
+        let status = if error.is_data() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::BAD_REQUEST };
+        let code = if error.is_data() { "schema_violation" } else { "invalid_json" };
+        Refused::new(status, code, format!("the body cannot be read: {error}"))
+    })?;
+    new.validate().map_err(|faults| {
+        let faults = faults.field_errors().into_iter().flat_map(|(field, faults)| {
+            faults.iter().map(move |fault| FieldFault {
+                pointer: format!("/{field}"),
+                message: fault.message.as_ref().map_or_else(|| "does not fit".to_owned(), ToString::to_string),
+            })
+        });
+        Refused::invalid(faults.collect())
+    })?;
+    Ok(new)
+}
+
+fn expiry(text: Option<&str>, now: Moment) -> Result<Option<Moment>, Refused> {
+    let span = match text {
+        None => USUAL_LIFE,
+        Some("never") => return Ok(None),
+        Some(text) => {
+            let fault =
+                |message: String| Refused::invalid(vec![FieldFault { pointer: "/expires_in".to_owned(), message }]);
+            let span: Span = text.parse().map_err(fault)?;
+            if span.0.is_zero() {
+                return Err(fault("a key that holds for no time is no key: write `90d`, or `never`".to_owned()));
+            }
+            span.0
+        }
+    };
+    Ok(Some(now.plus(span)))
+}
+
+pub(super) async fn create(State(admin): State<Admin>, body: Bytes) -> Result<Response, Refused> {
+    let new = parse(&body)?;
+    let now = admin.shared.world.clock.now().wall;
+    let expires_at = expiry(new.expires_in.as_deref(), now)?;
+    let key = access::mint("live").map_err(|fault| Refused::store(&fault))?;
+    let record = NewKey {
+        id: key.id.clone(),
+        name: new.name,
+        owner: new.owner,
+        roles: new.roles,
+        scopes: new.scopes,
+        metadata: new.metadata,
+        hash: key.hash,
+        created_at: now,
+        expires_at,
+    };
+    let record = admin.store.create_key(record, "admin").await.map_err(|error| Refused::store(&error))?;
+    let location = HeaderValue::try_from(format!("/v1/keys/{}", record.id));
+    let mut response = (StatusCode::CREATED, Json(shown(&record, now, Some(key.text.expose())))).into_response();
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if let Ok(location) = location {
+        response.headers_mut().insert(header::LOCATION, location);
+    }
+    Ok(response)
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Page {
+    owner: Option<String>,
+    limit: Option<u32>,
+    cursor: Option<String>,
+}
+
+pub(super) async fn list(State(admin): State<Admin>, Query(page): Query<Page>) -> Result<Response, Refused> {
+    let limit = page.limit.unwrap_or(PAGE);
+    let found = admin.store.list_keys(page.owner.as_deref(), limit, page.cursor.as_deref()).await;
+    let found = found.map_err(|error| match error {
+        StoreError::Cursor => Refused::new(StatusCode::BAD_REQUEST, "invalid_parameter", "`cursor` is none of ours"),
+        other => Refused::store(&other),
+    })?;
+    let now = admin.shared.world.clock.now().wall;
+    let items: Vec<Shown<'_>> = found.keys.iter().map(|key| shown(&key.record, now, None)).collect();
+    Ok(Json(serde_json::json!({ "items": items, "next_cursor": found.next })).into_response())
+}
+
+pub(super) async fn show(State(admin): State<Admin>, Path(id): Path<String>) -> Result<Response, Refused> {
+    let found = admin.store.find_key(&id).await.map_err(|error| Refused::store(&error))?;
+    let key = found.ok_or_else(no_such_key)?.record;
+    Ok(Json(shown(&key, admin.shared.world.clock.now().wall, None)).into_response())
+}
+
+pub(super) async fn revoke(State(admin): State<Admin>, Path(id): Path<String>) -> Result<Response, Refused> {
+    let now = admin.shared.world.clock.now().wall;
+    let revoked = admin.store.revoke_key(&id, "admin", now).await.map_err(|error| Refused::store(&error))?;
+    let key = revoked.ok_or_else(no_such_key)?;
+    Ok(Json(shown(&key, now, None)).into_response())
+}
+
+fn no_such_key() -> Refused {
+    Refused::new(StatusCode::NOT_FOUND, "key_not_found", "there is no key with this id")
+}

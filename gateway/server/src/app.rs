@@ -1,0 +1,308 @@
+//! How is it all put together? The composition root: everything is made once, in reading order.
+
+mod listeners;
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use pingora::apps::HttpServerOptions;
+use pingora::protocols::http::v2::server::default_h2_options;
+use pingora::proxy::HttpProxy;
+use pingora::server::configuration::ServerConf;
+use portcullis_certs::PrivateKey;
+use portcullis_core::config::{AccessLog, ConfigError};
+use portcullis_core::moment::Moment;
+use portcullis_core::ports::{Clock, Counters, World};
+use tokio::sync::{Semaphore, watch};
+
+use crate::accept::{Door, Front, Limits};
+use crate::admin::{self, Admin};
+use crate::control::tasks::Tasks;
+use crate::control::{Compiled, Publisher, Subscriber, compile, watch as watch_files};
+use crate::forward::Assertions;
+use crate::observe::{Metrics, Streams, Target};
+use crate::passage::Passage;
+use crate::shared::Shared;
+use crate::world;
+use crate::world::clock::SystemClock;
+use crate::world::files::Disk;
+use crate::world::jwks::{Jwks, Places};
+use crate::world::sqlite::Store;
+
+/// What a gateway is started from.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The configuration file.
+    pub config: PathBuf,
+    /// Variables seen instead of the environment's.
+    pub variables: HashMap<String, String>,
+}
+
+/// Why a gateway did not start.
+#[derive(Debug)]
+pub enum StartError {
+    /// The operator's files; all errors at once.
+    Config(Vec<ConfigError>),
+    /// Something around it: an address in use, a store that is damaged.
+    World(String),
+}
+
+impl std::fmt::Display for StartError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Config(errors) => f.write_str(portcullis_core::config::render(errors).trim_end()),
+            Self::World(what) => f.write_str(what),
+        }
+    }
+}
+
+impl std::error::Error for StartError {}
+
+/// A gateway that serves.
+pub struct Gateway {
+    pub https: Option<SocketAddr>,
+    pub http: Option<SocketAddr>,
+    pub plain: Option<SocketAddr>,
+    pub admin: Option<SocketAddr>,
+    pub probes: Option<SocketAddr>,
+    pub admin_key_file: PathBuf,
+    pub warnings: Vec<ConfigError>,
+    shared: Arc<Shared>,
+    publisher: Arc<Publisher>,
+    store: Store,
+    jwks: Arc<Jwks>,
+    stop: watch::Sender<bool>,
+    services: Vec<tokio::task::JoinHandle<()>>,
+    tasks: Tasks,
+    grace: Duration,
+}
+
+impl Gateway {
+    /// Compiles, opens the stores, binds, and serves. Nothing listens when it fails.
+    pub async fn start(options: Options) -> Result<Self, StartError> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
+        let tickets = world::tickets().map_err(StartError::World)?;
+        let source = Disk::with(options.variables);
+
+        let compiled = {
+            let (entry, source, tickets, now) = (options.config.clone(), source.clone(), tickets.clone(), clock.now());
+            let compiling = tokio::task::spawn_blocking(move || compile(&entry, &source, &tickets, now.wall));
+            compiling.await.map_err(|error| StartError::World(error.to_string()))?
+        };
+        let Compiled { published, warnings } = compiled.map_err(StartError::Config)?;
+        let snapshot = Arc::clone(&published.snapshot);
+        let server = snapshot.server().clone();
+
+        let metrics = Arc::new(Metrics::new().map_err(|error| StartError::World(error.to_string()))?);
+        let (access, decisions) = targets(&snapshot);
+        let streams = Streams::open(&access, &decisions, Arc::clone(&metrics))
+            .map_err(|error| StartError::World(format!("a log cannot be opened: {error}")))?;
+        let streams = Arc::new(streams);
+
+        let data = snapshot.data_dir();
+        let store = Store::open(&snapshot.sqlite_path().map_err(StartError::World)?)
+            .map_err(|e| StartError::World(e.to_string()))?;
+        let admin_key_file = admin::ensure_key(&store, &data, clock.now()).await.map_err(StartError::World)?;
+        let local: Arc<dyn Counters> = Arc::new(portcullis_core::limit::MemoryCounters::default());
+        let shared_counters = world::counters(snapshot.counters(), &local).map_err(StartError::World)?;
+        let places = Places { root: snapshot.root().to_owned(), copies: data.join("jwks") };
+        let jwks = Arc::new(Jwks::new(Arc::clone(&clock), places).map_err(StartError::World)?);
+        jwks.reconfigure(&snapshot.token_sources());
+        let signing =
+            PrivateKey::open_or_create(&data.join("assertion.key")).map_err(|e| StartError::World(e.to_string()))?;
+        let issuer = snapshot.public_url().to_owned();
+        let issuer = if issuer.is_empty() { "portcullis".to_owned() } else { issuer };
+        let assertions = Assertions::new(signing.pkcs8(), signing.public_point(), issuer.into())
+            .ok_or_else(|| StartError::World("`assertion.key` is unusable".to_owned()))?;
+        let world = World {
+            clock: Arc::clone(&clock),
+            keys: Arc::new(store.clone()),
+            key_sets: Arc::clone(&jwks) as _,
+            local,
+            shared: shared_counters,
+        };
+
+        let published = Arc::new(ArcSwap::from_pointee(published));
+        let shared = Arc::new(Shared::new(world, streams, assertions, Arc::clone(&published)));
+        let admin_tls = admin::TlsSlot::new(&published.load().tls);
+        let subscribers: Vec<Subscriber> = vec![
+            {
+                let jwks = Arc::clone(&jwks);
+                Box::new(move |published| jwks.reconfigure(&published.snapshot.token_sources()))
+            },
+            {
+                let slot = admin_tls.clone();
+                Box::new(move |published| {
+                    if let Some(slot) = &slot {
+                        slot.replace(&published.tls);
+                    }
+                })
+            },
+        ];
+        let publisher = Arc::new(Publisher::new(
+            options.config.clone(),
+            Box::new(source),
+            tickets,
+            Arc::clone(&clock),
+            published,
+            metrics,
+            subscribers,
+        ));
+
+        let (stop, stopped) = watch::channel(false);
+        let bound = listeners::Bound::bind(&server).map_err(StartError::World)?;
+        let mut tasks = Tasks::new(stopped.clone());
+        tasks.usual(&shared);
+        let fetching = Arc::clone(&jwks);
+        tasks.run("jwks", async move { fetching.run().await });
+        tasks.run("watch", watch_files(Arc::clone(&publisher), Arc::clone(&shared), stopped.clone()));
+
+        let admin = Admin::new(Arc::clone(&shared), Arc::clone(&publisher), store.clone(), Arc::clone(&jwks));
+        let mut gateway = Self {
+            https: bound.address("https"),
+            http: bound.address("http"),
+            plain: bound.address("plain"),
+            admin: bound.address("admin"),
+            probes: bound.address("probes"),
+            admin_key_file,
+            warnings,
+            shared: Arc::clone(&shared),
+            publisher,
+            store,
+            jwks: Arc::clone(&jwks),
+            stop,
+            services: Vec::new(),
+            tasks,
+            grace: server.grace_period.0,
+        };
+        gateway.services = serve(&shared, &snapshot, bound, admin, admin_tls, &stopped)?;
+        Ok(gateway)
+    }
+
+    /// Reads the configuration again.
+    pub async fn reload(&self) -> Result<(), Vec<ConfigError>> {
+        let publisher = Arc::clone(&self.publisher);
+        let outcome = tokio::task::spawn_blocking(move || publisher.reload()).await;
+        match outcome {
+            Ok(crate::control::ReloadOutcome::Refused(errors)) => Err(errors),
+            Ok(_) | Err(_) => Ok(()),
+        }
+    }
+
+    /// Fetches the key sets that are missing; for whoever wants the first token to be judged at once.
+    pub async fn warm(&self) {
+        self.jwks.warm().await;
+    }
+
+    pub fn now(&self) -> Moment {
+        self.shared.world.clock.now().wall
+    }
+
+    /// The version of the configuration in force.
+    pub fn version(&self) -> Arc<str> {
+        Arc::clone(&self.shared.current().snapshot.version)
+    }
+
+    /// The embedded store.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Refuses new connections, lets requests under way finish within the grace period, ends.
+    pub async fn stop(self) {
+        let _ = self.stop.send(true);
+        let ended = async {
+            for service in self.services {
+                let _ = service.await;
+            }
+            self.shared.streams.metrics.idle().await;
+            let _ = self.store.flush().await;
+        };
+        let _ = tokio::time::timeout(self.grace, ended).await;
+        self.tasks.ended().await;
+    }
+}
+
+fn targets(snapshot: &portcullis_core::snapshot::Snapshot) -> (Target, Target) {
+    let target = |log: &AccessLog| match log {
+        AccessLog::File(path) => Target::File(snapshot.root().join(path)),
+        AccessLog::Off => Target::Off,
+        AccessLog::Stderr => Target::Stderr,
+        AccessLog::Stdout => Target::Stdout,
+    };
+    let observe = snapshot.observe();
+    (target(&observe.access_log), target(&observe.decision_log.0))
+}
+
+/// Starts every listener.
+fn serve(
+    shared: &Arc<Shared>,
+    snapshot: &portcullis_core::snapshot::Snapshot,
+    mut bound: listeners::Bound,
+    admin: Admin,
+    admin_tls: Option<admin::TlsSlot>,
+    stopped: &watch::Receiver<bool>,
+) -> Result<Vec<tokio::task::JoinHandle<()>>, StartError> {
+    let server = snapshot.server();
+    let proxy = Arc::new(engine(Passage { shared: Arc::clone(shared) }, server));
+    let limits = Limits {
+        handshake_timeout: server.handshake_timeout.0,
+        header_timeout: server.header_timeout.0,
+        max_header_bytes: usize::try_from(server.max_header_bytes.0).unwrap_or(usize::MAX),
+    };
+    let connections = Arc::new(Semaphore::new(usize::try_from(server.max_connections).unwrap_or(usize::MAX)));
+    let metrics = Arc::clone(&shared.streams.metrics);
+    let mut services = Vec::new();
+
+    if let Some(listener) = bound.take("https") {
+        let current = Arc::clone(shared);
+        let door = Door::Tls(Box::new(move || Arc::clone(&current.current().tls)));
+        let front =
+            Front::new(Arc::clone(&proxy), door, limits.clone(), Arc::clone(&connections), Arc::clone(&metrics));
+        services.push(listeners::spawn("https", front, listener, stopped));
+    }
+    if let Some(listener) = bound.take("plain") {
+        let current = Arc::clone(shared);
+        let door = Door::Plain(Box::new(move |peer| current.current().snapshot.trusts(peer)));
+        let front =
+            Front::new(Arc::clone(&proxy), door, limits.clone(), Arc::clone(&connections), Arc::clone(&metrics));
+        services.push(listeners::spawn("plain", front, listener, stopped));
+    }
+    if let Some(listener) = bound.take("http") {
+        let redirect = crate::passage::Redirect::to(snapshot.public_url());
+        let redirect = Arc::new(engine(redirect, server));
+        let door = Door::Plain(Box::new(|_| true));
+        let front = Front::new(redirect, door, limits, connections, metrics);
+        services.push(listeners::spawn("http", front, listener, stopped));
+    }
+    if let (Some(listener), Some(admin_tls)) = (bound.take("admin"), admin_tls) {
+        services.push(tokio::spawn(admin::serve(admin.clone(), listener, admin_tls, stopped.clone())));
+    }
+    if let Some(listener) = bound.take("probes") {
+        services.push(tokio::spawn(admin::serve_probes(admin, listener, stopped.clone())));
+    }
+    Ok(services)
+}
+
+/// Pingora's HTTP engine around our callbacks, with every bound it has set.
+fn engine<P>(callbacks: P, server: &portcullis_core::config::ServerConfig) -> HttpProxy<P>
+where
+    P: pingora::proxy::ProxyHttp,
+{
+    let threads = server.threads.map_or_else(world::cores, |threads| usize::try_from(threads).unwrap_or(1));
+    let conf = ServerConf { threads, upstream_keepalive_pool_size: 256, max_retries: 8, ..ServerConf::default() };
+    let mut proxy = HttpProxy::new(callbacks, Arc::new(conf));
+    proxy.handle_init_modules();
+    let mut options = HttpServerOptions::default();
+    options.keepalive_request_limit = Some(server.max_requests_per_connection);
+    options.h2_idle_timeout = Some(server.keepalive_timeout.0);
+    proxy.server_options = Some(options);
+    let mut h2 = default_h2_options();
+    h2.max_header_list_size(u32::try_from(server.max_header_bytes.0).unwrap_or(u32::MAX));
+    proxy.h2_options = Some(h2);
+    proxy
+}

@@ -1,0 +1,120 @@
+//! What can be typed? The verbs, their exit codes, and where their output goes.
+//!
+//! Results go to stdout, talk to stderr. Exit 0: fine. 1: a finding. 2: wrong usage or configuration.
+
+mod admin_client;
+mod check;
+mod demo;
+mod health;
+mod keys;
+mod route;
+mod run;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+/// Put it in front of your app: TLS, login, API keys, policies, validation and limits in one binary.
+#[derive(Debug, Parser)]
+#[command(name = "portcullis", version, disable_help_subcommand = true, propagate_version = false)]
+struct Cli {
+    /// Form of the results.
+    #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
+    format: Format,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(crate) enum Format {
+    Json,
+    Text,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Start a demo app, a local identity provider and the gateway, and print what to try.
+    Demo(demo::Args),
+    /// Run the gateway.
+    Run(run::Args),
+    /// Parse, compile and warm everything `run` would; bind, write and create nothing.
+    Check(check::Args),
+    /// Say which route a request would take and what it demands.
+    Route(route::Args),
+    /// Manage API keys through the admin API.
+    Keys(keys::Args),
+    /// Exit 0 if the running gateway is ready (for containers).
+    Health(health::Args),
+    /// The local identity provider alone (development only; loopback only).
+    Idp(demo::IdpArgs),
+    /// Print the JSON Schema of the configuration.
+    Schema,
+    /// Print completions for a shell.
+    Completions { shell: clap_complete::Shell },
+    /// Print the version.
+    Version,
+}
+
+/// The configuration to use.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct ConfigArg {
+    /// The configuration file.
+    #[arg(long, short, env = "PORTCULLIS_CONFIG", default_value = "config/portcullis.toml")]
+    pub(crate) config: PathBuf,
+}
+
+/// Fine.
+pub(crate) const FINE: u8 = 0;
+/// Something was found.
+pub(crate) const FINDING: u8 = 1;
+/// Wrong usage or configuration.
+pub(crate) const WRONG: u8 = 2;
+
+/// Runs what was typed.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    crate::world::install_crypto();
+    let code = match cli.verb {
+        Verb::Demo(args) => demo::demo(args),
+        Verb::Run(args) => run::run(args),
+        Verb::Check(args) => check::check(&args, cli.format),
+        Verb::Route(args) => route::route(&args, cli.format),
+        Verb::Keys(args) => keys::keys(args, cli.format),
+        Verb::Health(args) => health::health(&args),
+        Verb::Idp(args) => demo::idp(args),
+        Verb::Schema => {
+            println!("{:#}", portcullis_core::config::json_schema());
+            FINE
+        }
+        Verb::Completions { shell } => {
+            let mut command = <Cli as clap::CommandFactory>::command();
+            clap_complete::generate(shell, &mut command, "portcullis", &mut std::io::stdout());
+            FINE
+        }
+        Verb::Version => {
+            match cli.format {
+                Format::Text => println!("portcullis {}", env!("CARGO_PKG_VERSION")),
+                Format::Json => println!("{}", serde_json::json!({ "version": env!("CARGO_PKG_VERSION") })),
+            }
+            FINE
+        }
+    };
+    ExitCode::from(code)
+}
+
+/// The runtime every verb that waits runs on.
+pub(crate) fn runtime(threads: usize) -> Result<tokio::runtime::Runtime, String> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(threads.max(1))
+        .thread_name("portcullis")
+        .enable_all()
+        .build()
+        .map_err(|error| format!("no runtime: {error}"))
+}
+
+/// Tells the operator what was wrong.
+pub(crate) fn complain(what: &dyn std::fmt::Display) -> u8 {
+    eprintln!("{what}");
+    WRONG
+}

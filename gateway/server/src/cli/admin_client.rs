@@ -1,0 +1,97 @@
+//! A client of the running gateway's admin API: found by the configuration, trusted by its certificate.
+
+use std::path::Path;
+use std::time::Duration;
+
+use portcullis_core::config::Source as _;
+use portcullis_core::snapshot;
+use serde_json::Value;
+
+use crate::world::files::Disk;
+
+/// Speaks to the admin API with the key that lies beside the store.
+pub(super) struct AdminClient {
+    http: reqwest::Client,
+    base: String,
+    key: Option<String>,
+}
+
+impl AdminClient {
+    /// Reads the configuration for the address, the certificate and the key's place.
+    pub(super) fn new(config: &Path) -> Result<Self, String> {
+        let disk = Disk::default();
+        let built = snapshot::compile(config, &disk).map_err(|errors| portcullis_core::config::render(&errors))?;
+        let snapshot = built.snapshot;
+        let address = snapshot.server().admin.address().ok_or("`server.admin` is off, so nothing can be managed")?;
+        let mut builder = reqwest::Client::builder()
+            .connect_timeout(Duration::from_secs(3))
+            .timeout(Duration::from_secs(15))
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy();
+        for pair in &snapshot.tls().certificates {
+            let path = snapshot.root().join(&pair.cert);
+            let pem = disk.read(&path).map_err(|fault| format!("{} {fault}", path.display()))?;
+            for certificate in reqwest::Certificate::from_pem_bundle(&pem).map_err(|error| error.to_string())? {
+                builder = builder.add_root_certificate(certificate);
+            }
+        }
+        let http = builder.build().map_err(|error| error.to_string())?;
+        let key = std::env::var("PORTCULLIS_ADMIN_KEY").ok().or_else(|| {
+            let text = std::fs::read_to_string(snapshot.data_dir().join("admin.key")).ok()?;
+            Some(text.trim().to_owned())
+        });
+        Ok(Self { http, base: format!("https://{address}"), key })
+    }
+
+    /// One call; `Err` is for the operator to read.
+    pub(super) async fn call(
+        &self,
+        method: reqwest::Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Value, String> {
+        let key = self.key.as_deref().ok_or(
+            "there is no admin key: start the gateway once (it writes `data/admin.key`), or set PORTCULLIS_ADMIN_KEY",
+        )?;
+        let mut request = self.http.request(method, format!("{}{path}", self.base)).bearer_auth(key);
+        if let Some(body) = body {
+            request = request.header("content-type", "application/json").body(body.to_string());
+        }
+        let response = request.send().await.map_err(|error| {
+            format!(
+                "the admin API at {} cannot be reached: is the gateway running? ({})",
+                self.base,
+                root_cause(&error)
+            )
+        })?;
+        let status = response.status();
+        let text = response.text().await.map_err(|error| error.to_string())?;
+        let value: Value =
+            if text.is_empty() { Value::Null } else { serde_json::from_str(&text).map_err(|e| e.to_string())? };
+        if status.is_success() {
+            return Ok(value);
+        }
+        let detail = value.get("detail").and_then(Value::as_str).unwrap_or("no detail");
+        let faults = value.get("errors").and_then(Value::as_array).map_or_else(String::new, |errors| {
+            errors.iter().fold(String::new(), |text, e| {
+                let part = |name: &str| e.get(name).and_then(Value::as_str).unwrap_or_default();
+                format!("{text}\n  {}: {}", part("pointer"), part("message"))
+            })
+        });
+        Err(format!("{status}: {detail}{faults}"))
+    }
+
+    /// Whether `/readyz` answers 200.
+    pub(super) async fn ready(&self) -> bool {
+        let answer = self.http.get(format!("{}/readyz", self.base)).send().await;
+        answer.is_ok_and(|response| response.status().is_success())
+    }
+}
+
+fn root_cause(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    cause.to_string()
+}

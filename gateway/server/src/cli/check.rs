@@ -1,0 +1,71 @@
+//! `check`: is it right, before it is live? The code of start-up, up to the point where it would bind.
+
+use serde_json::json;
+
+use super::{ConfigArg, FINE, Format, WRONG};
+use crate::control::compile;
+use crate::world::clock::SystemClock;
+use crate::world::files::Disk;
+use portcullis_core::config::render;
+use portcullis_core::ports::Clock as _;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    config: ConfigArg,
+    /// Leave out whatever needs the network, and say what was left out.
+    #[arg(long)]
+    offline: bool,
+}
+
+pub(super) fn check(args: &Args, format: Format) -> u8 {
+    let tickets = match crate::world::tickets() {
+        Ok(tickets) => tickets,
+        Err(error) => return super::complain(&error),
+    };
+    let now = SystemClock::start().now().wall;
+    match compile(&args.config.config, &Disk::default(), &tickets, now) {
+        Ok(compiled) => {
+            let snapshot = &compiled.published.snapshot;
+            let mut findings: Vec<String> = compiled.warnings.iter().map(ToString::to_string).collect();
+            findings.extend(
+                snapshot
+                    .unguarded()
+                    .map(|route| format!("route `{route}`: its policies do not refuse (`authorize.mode`)")),
+            );
+            let left_out = if args.offline { crate::world::needs_network(snapshot) } else { Vec::new() };
+            let unreachable = if args.offline { Vec::new() } else { crate::world::unreachable(snapshot) };
+            findings.extend(unreachable);
+            match format {
+                Format::Text => {
+                    for finding in &findings {
+                        println!("warning: {finding}");
+                    }
+                    for what in &left_out {
+                        println!("left out: {what}");
+                    }
+                    println!(
+                        "{}: {} routes, {} policies, {} upstreams; version {}",
+                        args.config.config.display(),
+                        snapshot.routes().count(),
+                        snapshot.policies().ids().count(),
+                        compiled.published.peers.upstreams.len(),
+                        snapshot.version
+                    );
+                }
+                Format::Json => println!(
+                    "{}",
+                    json!({ "ok": true, "version": &*snapshot.version, "warnings": findings, "left_out": left_out })
+                ),
+            }
+            FINE
+        }
+        Err(errors) => {
+            match format {
+                Format::Text => eprint!("{}", render(&errors)),
+                Format::Json => println!("{}", json!({ "ok": false, "errors": errors })),
+            }
+            WRONG
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! How does a configuration come into force? Watch, compile, warm, publish; all of it or nothing.
+
+mod compile;
+mod publisher;
+pub(crate) mod tasks;
+mod watch;
+
+use std::sync::Arc;
+
+use portcullis_core::moment::Moment;
+use portcullis_core::snapshot::Snapshot;
+
+use crate::accept::TlsPolicy;
+use crate::forward::Peers;
+
+pub(crate) use compile::{Compiled, compile};
+pub(crate) use publisher::{Publisher, ReloadOutcome, Subscriber};
+pub(crate) use watch::watch;
+
+/// Everything that changes together: decisions, certificates and peers.
+pub(crate) struct Published {
+    pub(crate) snapshot: Arc<Snapshot>,
+    pub(crate) tls: Arc<TlsPolicy>,
+    pub(crate) peers: Peers,
+    pub(crate) since: Moment,
+}

@@ -1,0 +1,77 @@
+//! What runs beside the requests? The only place that spawns background work.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::shared::Shared;
+
+/// How often host names of upstreams are looked up again.
+const LOOK_UP: Duration = Duration::from_secs(30);
+/// How often gauges are brought up to date.
+const GAUGES: Duration = Duration::from_secs(5);
+
+/// Background work that ends with the process.
+pub(crate) struct Tasks {
+    stop: watch::Receiver<bool>,
+    running: Vec<(&'static str, JoinHandle<()>)>,
+}
+
+impl Tasks {
+    pub(crate) fn new(stop: watch::Receiver<bool>) -> Self {
+        Self { stop, running: Vec::new() }
+    }
+
+    /// Runs `work` until it ends or the process stops.
+    pub(crate) fn run(&mut self, name: &'static str, work: impl Future<Output = ()> + Send + 'static) {
+        let mut stop = self.stop.clone();
+        let task = tokio::spawn(async move {
+            tokio::select! {
+                () = work => {}
+                _ = stop.wait_for(|stopped| *stopped) => {}
+            }
+        });
+        self.running.push((name, task));
+    }
+
+    /// Calls `work` every `period` on a thread that may block.
+    pub(crate) fn every(&mut self, name: &'static str, period: Duration, work: impl Fn() + Send + Sync + 'static) {
+        let work = Arc::new(work);
+        self.run(name, async move {
+            let mut ticks = tokio::time::interval(period);
+            ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+            loop {
+                ticks.tick().await;
+                let work = Arc::clone(&work);
+                let _ = tokio::task::spawn_blocking(move || work()).await;
+            }
+        });
+    }
+
+    /// What every gateway needs.
+    pub(crate) fn usual(&mut self, shared: &Arc<Shared>) {
+        let peers = Arc::clone(shared);
+        self.every("resolve", LOOK_UP, move || {
+            for upstream in &peers.current().peers.upstreams {
+                upstream.resolve();
+            }
+        });
+        let gauges = Arc::clone(shared);
+        self.every("gauges", GAUGES, move || {
+            let dropped = gauges.streams.dropped();
+            gauges.streams.metrics.log_lines_dropped.set(i64::try_from(dropped).unwrap_or(i64::MAX));
+        });
+    }
+
+    /// Waits for all of it to end, after `stop` was sent.
+    pub(crate) async fn ended(self) {
+        for (name, task) in self.running {
+            if task.await.is_err_and(|error| error.is_panic()) {
+                tracing::error!(task = name, "background work panicked");
+            }
+        }
+    }
+}

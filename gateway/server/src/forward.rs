@@ -1,0 +1,11 @@
+//! Where does a permitted request go, and as what? Targets, timeouts, retries, and the head the
+//! application sees.
+
+pub(crate) mod assertion;
+pub(crate) mod head;
+mod health;
+mod identity;
+mod peers;
+
+pub(crate) use assertion::Assertions;
+pub(crate) use peers::{Peers, Upstream};

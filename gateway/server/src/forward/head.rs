@@ -1,0 +1,127 @@
+//! What does the application see of the head? Everything the client said, less what only we may say.
+
+use std::net::IpAddr;
+
+use http::{HeaderName, HeaderValue, header};
+use pingora::http::{RequestHeader, ResponseHeader};
+
+/// Fields that rewrite a request's meaning in some framework behind us: never forwarded.
+const REWRITERS: [&str; 7] = [
+    "x-http-method-override",
+    "x-http-method",
+    "x-method-override",
+    "x-original-url",
+    "x-rewrite-url",
+    "x-middleware-subrequest",
+    "proxy",
+];
+
+/// What a trusted proxy may say, and nobody else.
+const FORWARDED: [&str; 8] = [
+    "forwarded",
+    "x-forwarded-for",
+    "x-forwarded-proto",
+    "x-forwarded-host",
+    "x-forwarded-port",
+    "x-forwarded-prefix",
+    "x-forwarded-server",
+    "x-real-ip",
+];
+
+/// Ids that collide on purpose are worse than none.
+const TRACING: [&str; 3] = ["x-request-id", "traceparent", "tracestate"];
+
+/// The prefix of our own names.
+const OURS: &str = "x-portcullis-";
+/// The prefix of our own cookies.
+const OUR_COOKIES: &str = "__Host-portcullis";
+/// The prefix of our own API keys.
+const OUR_KEYS: &str = "ptcl_";
+
+/// Who may say what about the client.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Peer {
+    Stranger,
+    TrustedProxy,
+}
+
+/// Removes everything a client must not be able to say to the application.
+pub(crate) fn strip<'a>(
+    head: &mut RequestHeader,
+    peer: Peer,
+    consumed: &[HeaderName],
+    identity_names: impl Iterator<Item = &'a HeaderName>,
+) {
+    let mut gone: Vec<HeaderName> = consumed.to_vec();
+    gone.extend(identity_names.cloned());
+    for (name, value) in &head.headers {
+        let text = name.as_str();
+        let reserved = text.starts_with(OURS)
+            || REWRITERS.contains(&text)
+            || (peer == Peer::Stranger && (FORWARDED.contains(&text) || TRACING.contains(&text)));
+        if reserved || carries_our_key(value) {
+            gone.push(name.clone());
+        }
+    }
+    for name in gone {
+        head.remove_header(&name);
+    }
+    strip_cookies(head);
+}
+
+fn carries_our_key(value: &HeaderValue) -> bool {
+    value.as_bytes().windows(OUR_KEYS.len()).any(|window| window == OUR_KEYS.as_bytes())
+}
+
+/// Takes our own cookies out of `Cookie`, and leaves the others byte for byte.
+fn strip_cookies(head: &mut RequestHeader) {
+    let mine = |value: &HeaderValue| value.to_str().is_ok_and(|v| v.contains(OUR_COOKIES));
+    if !head.headers.get_all(header::COOKIE).iter().any(mine) {
+        return;
+    }
+    let others: Vec<HeaderValue> = head
+        .headers
+        .get_all(header::COOKIE)
+        .iter()
+        .filter_map(|value| {
+            let pairs = value.to_str().ok()?.split(';').map(str::trim);
+            let others: Vec<&str> = pairs.filter(|pair| !pair.starts_with(OUR_COOKIES)).collect();
+            if others.is_empty() { None } else { HeaderValue::try_from(others.join("; ")).ok() }
+        })
+        .collect();
+    head.remove_header(&header::COOKIE);
+    for value in others {
+        // A value made of a value that was there is one.
+        let _ = head.append_header(header::COOKIE, value);
+    }
+}
+
+/// Says how the request reached us. The peer is appended to what a trusted proxy said.
+pub(crate) fn forwarded(head: &mut RequestHeader, peer: IpAddr, scheme: &'static str, host: &str) {
+    let before = head.headers.get("x-forwarded-for").and_then(|v| v.to_str().ok());
+    let chain = before.map_or_else(|| peer.to_string(), |before| format!("{before}, {peer}"));
+    put(head, "x-forwarded-for", &chain);
+    put(head, "x-forwarded-proto", scheme);
+    put(head, "x-forwarded-host", host);
+}
+
+/// A field of ours; absent when the value cannot be one.
+pub(crate) fn put(head: &mut RequestHeader, name: &'static str, value: &str) {
+    if head.insert_header(name, value).is_err() {
+        head.remove_header(name);
+    }
+}
+
+/// Cleans an answer of the application: nobody but us sets our cookies.
+pub(crate) fn clean_response(head: &mut ResponseHeader) {
+    let ours = |value: &HeaderValue| value.to_str().is_ok_and(|v| v.trim_start().starts_with(OUR_COOKIES));
+    if !head.headers.get_all(header::SET_COOKIE).iter().any(ours) {
+        return;
+    }
+    let kept: Vec<HeaderValue> =
+        head.headers.get_all(header::SET_COOKIE).iter().filter(|value| !ours(value)).cloned().collect();
+    head.remove_header(&header::SET_COOKIE);
+    for value in kept {
+        let _ = head.append_header(header::SET_COOKIE, value);
+    }
+}

@@ -1,0 +1,87 @@
+//! Under which names does the application learn who is calling?
+
+use http::{HeaderName, HeaderValue};
+use pingora::http::RequestHeader;
+
+use portcullis_core::config::IdentityHeaders;
+use portcullis_core::identify::{Identity, Principal};
+
+/// The header names of one upstream. `None`: not sent.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct IdentityNames {
+    pub(crate) user: Option<HeaderName>,
+    pub(crate) email: Option<HeaderName>,
+    pub(crate) groups: Option<HeaderName>,
+    pub(crate) auth: Option<HeaderName>,
+    pub(crate) assertion: HeaderName,
+}
+
+impl IdentityNames {
+    /// The names an operator chose; they were checked when the configuration was read.
+    pub(crate) fn of(config: &IdentityHeaders) -> Self {
+        let name = |name: &Option<String>| name.as_ref().and_then(|name| name.parse().ok());
+        Self {
+            user: name(&config.user),
+            email: name(&config.email),
+            groups: name(&config.groups),
+            auth: name(&config.auth),
+            assertion: HeaderName::from_static("x-portcullis-assertion"),
+        }
+    }
+
+    /// All names, to be removed from whatever a client sends.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &HeaderName> {
+        [&self.user, &self.email, &self.groups, &self.auth].into_iter().flatten().chain([&self.assertion])
+    }
+
+    /// Adds what is known; nothing for a caller who is nobody in particular.
+    pub(crate) fn write(&self, identity: &Identity, head: &mut RequestHeader) {
+        if identity.principal == Principal::Anonymous {
+            return;
+        }
+        let mut put = |name: &Option<HeaderName>, value: &str| {
+            if let (Some(name), Ok(value)) = (name, HeaderValue::try_from(value)) {
+                let _ = head.insert_header(name.clone(), value);
+            }
+        };
+        put(&self.user, &ascii(identity.principal.subject()));
+        if let Some(email) = &identity.email {
+            put(&self.email, &ascii(email));
+        }
+        if !identity.groups.is_empty() {
+            put(&self.groups, &string_list(identity.groups.iter().map(|group| local_name(group))));
+        }
+        put(&self.auth, identity.method.name());
+    }
+}
+
+/// The group as its issuer names it.
+pub(crate) fn local_name(group: &str) -> &str {
+    group.split_once('|').map_or(group, |(_, name)| name)
+}
+
+/// A field value holds visible ASCII only; the rest is percent-encoded, and so is the sign itself.
+fn ascii(text: &str) -> String {
+    use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+    const UNSAFE: &AsciiSet = &CONTROLS.add(b'%');
+    utf8_percent_encode(text, UNSAFE).to_string()
+}
+
+/// A list of strings as a structured field (RFC 9651 §3.1, §3.3.3).
+fn string_list<'a>(items: impl Iterator<Item = &'a str>) -> String {
+    let mut list = String::new();
+    for item in items {
+        if !list.is_empty() {
+            list.push_str(", ");
+        }
+        list.push('"');
+        for c in ascii(item).chars() {
+            if c == '"' || c == '\\' {
+                list.push('\\');
+            }
+            list.push(c);
+        }
+        list.push('"');
+    }
+    list
+}

@@ -1,0 +1,92 @@
+//! What do we leave behind? One access line, one decision record and the metrics of each request, all
+//! from its trail.
+
+mod access;
+mod decision;
+mod ids;
+mod metrics;
+mod streams;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use portcullis_core::moment::Now;
+use portcullis_core::trail::Trail;
+
+pub(crate) use ids::Ids;
+pub(crate) use metrics::Metrics;
+pub(crate) use streams::{Streams, Target};
+
+/// Everything about one request that a stream may tell. Recorded when dropped, so that a client who
+/// leaves while we wait is recorded too.
+pub(crate) struct Recording {
+    streams: Arc<Streams>,
+    pub(crate) trail: Trail,
+    pub(crate) ids: Ids,
+    pub(crate) began: Now,
+    /// The steady clock when the last byte was written; the beginning while there is none.
+    pub(crate) ended: Duration,
+    pub(crate) config_version: Arc<str>,
+    pub(crate) head: HeadFacts,
+    /// 0 while nothing was answered: the client left.
+    pub(crate) status: u16,
+    pub(crate) request_bytes: u64,
+    pub(crate) response_bytes: u64,
+    pub(crate) upstream: Option<Arc<str>>,
+    /// Attempts beyond the first.
+    pub(crate) resends: u32,
+    /// What failed, in the words of a closed list; empty when nothing did.
+    pub(crate) error: &'static str,
+}
+
+/// What the head said, copied once. No query, no cookie, no credential.
+#[derive(Debug, Default)]
+pub(crate) struct HeadFacts {
+    pub(crate) method: Box<str>,
+    pub(crate) path: Box<str>,
+    pub(crate) host: Box<str>,
+    pub(crate) scheme: &'static str,
+    pub(crate) protocol: &'static str,
+    pub(crate) user_agent: Box<str>,
+    pub(crate) client: Option<IpAddr>,
+    pub(crate) peer: Option<IpAddr>,
+}
+
+impl Recording {
+    pub(crate) fn begin(streams: Arc<Streams>, ids: Ids, now: Now, config_version: Arc<str>) -> Self {
+        streams.metrics.active(1);
+        Self {
+            streams,
+            trail: Trail::begin(now.steady),
+            ids,
+            began: now,
+            ended: now.steady,
+            config_version,
+            head: HeadFacts::default(),
+            status: 0,
+            request_bytes: 0,
+            response_bytes: 0,
+            upstream: None,
+            resends: 0,
+            error: "",
+        }
+    }
+
+    pub(crate) fn took(&self) -> Duration {
+        self.ended.saturating_sub(self.began.steady)
+    }
+}
+
+impl Drop for Recording {
+    fn drop(&mut self) {
+        self.streams.metrics.active(-1);
+        if self.status == 0 {
+            self.status = 499;
+            if self.error.is_empty() {
+                self.error = "client_gone";
+            }
+        }
+        self.streams.record(self);
+    }
+}

@@ -1,0 +1,105 @@
+//! The decision record: the whole journey of one request, for `explain` and for audits.
+
+use serde::Serialize;
+
+use portcullis_core::trail::End;
+
+use super::Recording;
+
+#[derive(Serialize)]
+pub(super) struct Record<'a> {
+    id: &'a str,
+    /// Microseconds since the epoch.
+    timestamp: i64,
+    request_id: &'a str,
+    trace_id: &'a str,
+    config_version: &'a str,
+    method: &'a str,
+    host: &'a str,
+    path: &'a str,
+    client: Option<std::net::IpAddr>,
+    route: Option<&'a str>,
+    principal: Option<String>,
+    auth: Option<&'static str>,
+    groups: Vec<&'a str>,
+    /// `permit`, or the code of the refusal.
+    outcome: &'a str,
+    reason: &'a str,
+    policies: Vec<&'a str>,
+    policy_reasons: Vec<&'a str>,
+    would_refuse: Vec<Shadow<'a>>,
+    faults: Vec<Fault<'a>>,
+    steps: Vec<Step>,
+    upstream: Option<&'a str>,
+    attempts: u32,
+    status: u16,
+}
+
+#[derive(Serialize)]
+struct Shadow<'a> {
+    stage: &'static str,
+    code: &'static str,
+    reason: &'a str,
+}
+
+#[derive(Serialize)]
+struct Fault<'a> {
+    pointer: &'a str,
+    keyword: &'a str,
+}
+
+#[derive(Serialize)]
+struct Step {
+    stage: &'static str,
+    end: &'static str,
+    took_us: u64,
+}
+
+pub(super) fn record(recording: &Recording) -> Record<'_> {
+    let trail = &recording.trail;
+    let head = &recording.head;
+    let refusal = trail.refusal.as_ref();
+    let faults = refusal.and_then(|refusal| refusal.extra.as_ref()).map_or(&[][..], |extra| &extra.errors);
+    Record {
+        id: &recording.ids.decision,
+        timestamp: recording.began.wall.micros(),
+        request_id: &recording.ids.request,
+        trace_id: &recording.ids.trace.trace_id,
+        config_version: &recording.config_version,
+        method: &head.method,
+        host: &head.host,
+        path: &head.path,
+        client: head.client,
+        route: trail.route.as_deref(),
+        principal: trail.identity.as_ref().map(|identity| identity.principal.to_string()),
+        auth: trail.identity.as_ref().map(|identity| identity.method.name()),
+        groups: trail.identity.iter().flat_map(|i| i.groups.iter().map(AsRef::as_ref)).collect(),
+        outcome: refusal.map_or("permit", |refusal| refusal.code.name()),
+        reason: refusal.map_or("", |refusal| refusal.reason.as_ref()),
+        policies: trail.policies.iter().map(AsRef::as_ref).collect(),
+        policy_reasons: trail.reasons.iter().map(AsRef::as_ref).collect(),
+        would_refuse: trail
+            .would_refuse
+            .iter()
+            .map(|(stage, refusal)| Shadow { stage: stage.name(), code: refusal.code.name(), reason: &refusal.reason })
+            .collect(),
+        faults: faults.iter().map(|fault| Fault { pointer: &fault.pointer, keyword: &fault.keyword }).collect(),
+        steps: trail
+            .steps()
+            .iter()
+            .map(|step| Step {
+                stage: step.stage.name(),
+                end: match step.end {
+                    End::Passed => "passed",
+                    End::Refused(_) => "refused",
+                    End::Skipped => "skipped",
+                    End::WouldRefuse(_) => "would_refuse",
+                },
+                took_us: u64::try_from(step.took.as_micros()).unwrap_or(u64::MAX),
+            })
+            .collect(),
+        upstream: recording.upstream.as_deref(),
+        attempts: if recording.upstream.is_some() { recording.resends + 1 } else { 0 },
+        status: recording.status,
+    }
+}

@@ -1,0 +1,153 @@
+//! The numbers, in Prometheus' text form. Labels come from closed sets: route, method, status, code.
+
+use std::time::Duration;
+
+use prometheus::{
+    Encoder, Gauge, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
+    core::Collector,
+};
+
+use portcullis_core::trail::Stage;
+
+use super::Recording;
+use crate::accept::Outcome;
+
+/// OpenTelemetry's bounds for HTTP durations, in seconds.
+const SECONDS: [f64; 14] = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
+
+/// Every metric there is.
+pub(crate) struct Metrics {
+    registry: Registry,
+    requests: HistogramVec,
+    active: IntGauge,
+    refusals: IntCounterVec,
+    would_refuse: IntCounterVec,
+    policy_errors: IntCounterVec,
+    connections: IntCounterVec,
+    reloads: IntCounterVec,
+    pub(crate) upstream_failures: IntCounterVec,
+    pub(crate) reload_succeeded: IntGauge,
+    pub(crate) reload_time: Gauge,
+    pub(crate) config: GaugeVec,
+    pub(crate) certificate_expiry: GaugeVec,
+    pub(crate) jwks_age: GaugeVec,
+    pub(crate) unguarded_routes: IntGauge,
+    pub(crate) log_lines_dropped: IntGauge,
+}
+
+impl Metrics {
+    /// Fails only when two metrics have one name.
+    pub(crate) fn new() -> Result<Self, prometheus::Error> {
+        let registry = Registry::new();
+        let counter = |name: &str, help: &str, labels: &[&str]| {
+            register(&registry, IntCounterVec::new(Opts::new(format!("portcullis_{name}"), help), labels)?)
+        };
+        let gauge = |name: &str, help: &str| register(&registry, IntGauge::new(format!("portcullis_{name}"), help)?);
+        let gauges = |name: &str, help: &str, labels: &[&str]| {
+            register(&registry, GaugeVec::new(Opts::new(format!("portcullis_{name}"), help), labels)?)
+        };
+        let durations =
+            |name: &str, help: &str| HistogramOpts::new(format!("portcullis_{name}"), help).buckets(SECONDS.to_vec());
+        Ok(Self {
+            requests: register(
+                &registry,
+                HistogramVec::new(
+                    durations("http_server_request_duration_seconds", "time from the head to the last byte answered"),
+                    &["route", "method", "status"],
+                )?,
+            )?,
+            active: gauge("http_server_active_requests", "requests under way")?,
+            refusals: counter("refusals_total", "requests turned away, by code", &["route", "code"])?,
+            would_refuse: counter("would_refuse_total", "what shadow mode let pass", &["route", "stage", "code"])?,
+            policy_errors: counter(
+                "policy_errors_total",
+                "requests refused because a policy failed to evaluate",
+                &["route"],
+            )?,
+            connections: counter("connections_total", "connections by what became of them", &["outcome"])?,
+            reloads: counter("config_reloads_total", "configurations read, by result", &["result"])?,
+            upstream_failures: counter("upstream_failures_total", "attempts that failed", &["upstream", "error"])?,
+            reload_succeeded: gauge("config_last_reload_successful", "1 when the newest files are in force")?,
+            reload_time: register(
+                &registry,
+                Gauge::new(
+                    "portcullis_config_last_reload_success_timestamp_seconds",
+                    "when a configuration last came into force",
+                )?,
+            )?,
+            config: gauges("config_info", "the configuration in force", &["version"])?,
+            certificate_expiry: gauges(
+                "certificate_not_after_timestamp_seconds",
+                "when a certificate expires",
+                &["file"],
+            )?,
+            jwks_age: gauges("jwks_age_seconds", "age of an issuer's key set", &["issuer"])?,
+            unguarded_routes: gauge("routes_without_enforced_policy", "routes whose authorize is off or in shadow")?,
+            log_lines_dropped: gauge("log_lines_dropped", "lines lost because the writer could not keep up")?,
+            registry,
+        })
+    }
+
+    pub(crate) fn active(&self, change: i64) {
+        self.active.add(change);
+    }
+
+    /// Waits until no request is under way.
+    pub(crate) async fn idle(&self) {
+        while self.active.get() > 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    pub(crate) fn connection(&self, outcome: Outcome) {
+        self.connections.with_label_values(&[outcome.name()]).inc();
+    }
+
+    pub(crate) fn reload(&self, succeeded: bool) {
+        self.reloads.with_label_values(&[if succeeded { "applied" } else { "refused" }]).inc();
+        self.reload_succeeded.set(i64::from(succeeded));
+    }
+
+    pub(super) fn request(&self, recording: &Recording) {
+        let route = recording.trail.route.as_deref().unwrap_or("none");
+        let method = known_method(&recording.head.method);
+        let status = status_text(recording.status);
+        self.requests.with_label_values(&[route, method, &status]).observe(recording.took().as_secs_f64());
+        if let Some(refusal) = &recording.trail.refusal {
+            let code = refusal.code;
+            self.refusals.with_label_values(&[route, code.name()]).inc();
+            if code == portcullis_core::refusal::Code::PolicyError {
+                self.policy_errors.with_label_values(&[route]).inc();
+            }
+        }
+        for (stage, refusal) in &recording.trail.would_refuse {
+            let stage: Stage = *stage;
+            self.would_refuse.with_label_values(&[route, stage.name(), refusal.code.name()]).inc();
+        }
+    }
+
+    /// The text form.
+    pub(crate) fn text(&self) -> String {
+        let mut text = Vec::new();
+        // Writing to memory cannot fail.
+        let _ = TextEncoder::new().encode(&self.registry.gather(), &mut text);
+        String::from_utf8_lossy(&text).into_owned()
+    }
+}
+
+fn register<C: Collector + Clone + 'static>(registry: &Registry, metric: C) -> Result<C, prometheus::Error> {
+    registry.register(Box::new(metric.clone()))?;
+    Ok(metric)
+}
+
+/// `_OTHER` for what is not registered, as OpenTelemetry asks.
+fn known_method(method: &str) -> &str {
+    match method {
+        "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE" | "OPTIONS" | "QUERY" => method,
+        _ => "_OTHER",
+    }
+}
+
+fn status_text(status: u16) -> String {
+    if (100..600).contains(&status) { status.to_string() } else { "0".to_owned() }
+}

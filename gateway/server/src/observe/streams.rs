@@ -1,0 +1,82 @@
+//! Where the lines go: bounded queues to writers of their own, so that a slow disk never slows a request.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
+
+use super::{Metrics, Recording, access, decision};
+
+/// Lines that may wait for the writer; more are dropped and counted.
+const QUEUE: usize = 16_384;
+
+/// Where a stream is written.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Target {
+    File(PathBuf),
+    Off,
+    Stderr,
+    Stdout,
+}
+
+/// The access and the decision stream, and the metrics.
+pub(crate) struct Streams {
+    access: Option<NonBlocking>,
+    decisions: Option<NonBlocking>,
+    pub(crate) metrics: Arc<Metrics>,
+    /// Dropped last: flushes the queues.
+    _writers: Mutex<Vec<WorkerGuard>>,
+}
+
+impl Streams {
+    /// Opens both streams. Fails where a file cannot be opened for appending.
+    pub(crate) fn open(access: &Target, decisions: &Target, metrics: Arc<Metrics>) -> io::Result<Self> {
+        let mut writers = Vec::new();
+        let access = open(access, &mut writers)?;
+        let decisions = open(decisions, &mut writers)?;
+        Ok(Self { access, decisions, metrics, _writers: Mutex::new(writers) })
+    }
+
+    /// Lines lost because the writer could not keep up.
+    pub(crate) fn dropped(&self) -> usize {
+        let lost = |stream: &Option<NonBlocking>| stream.as_ref().map_or(0, |s| s.error_counter().dropped_lines());
+        lost(&self.access) + lost(&self.decisions)
+    }
+
+    pub(super) fn record(&self, recording: &Recording) {
+        self.metrics.request(recording);
+        if let Some(stream) = &self.access {
+            put(stream, &access::line(recording));
+        }
+        if let Some(stream) = &self.decisions {
+            put(stream, &decision::record(recording));
+        }
+    }
+}
+
+fn put(stream: &NonBlocking, line: &impl serde::Serialize) {
+    let mut bytes = Vec::with_capacity(1024);
+    if serde_json::to_writer(&mut bytes, line).is_ok() {
+        bytes.push(b'\n');
+        // Only the queue can refuse, and it counts what it drops.
+        let _ = stream.clone().write_all(&bytes);
+    }
+}
+
+fn open(target: &Target, writers: &mut Vec<WorkerGuard>) -> io::Result<Option<NonBlocking>> {
+    let sink: Box<dyn Write + Send> = match target {
+        Target::Off => return Ok(None),
+        Target::Stdout => Box::new(io::stdout()),
+        Target::Stderr => Box::new(io::stderr()),
+        Target::File(path) => {
+            if let Some(folder) = path.parent() {
+                std::fs::create_dir_all(folder)?;
+            }
+            Box::new(std::fs::OpenOptions::new().create(true).append(true).open(path)?)
+        }
+    };
+    let (stream, writer) = NonBlockingBuilder::default().buffered_lines_limit(QUEUE).lossy(true).finish(sink);
+    writers.push(writer);
+    Ok(Some(stream))
+}

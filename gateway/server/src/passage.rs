@@ -1,0 +1,378 @@
+//! How do Pingora's callbacks map onto the journey? The only place that implements its proxy trait.
+//!
+//! Head and body of one session cannot be borrowed together, so the journey comes in two calls:
+//! `decide` on the head, `admit` on the body. `forward` demands the permit that only the latter makes.
+
+mod body;
+mod failure;
+mod outgoing;
+mod redirect;
+mod reserved;
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::FutureExt;
+use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::proxy::{FailToProxy, ProxyHttp, Session};
+use pingora::upstreams::peer::HttpPeer;
+use pingora::{Error, ErrorType, Result};
+use portcullis_core::framing::Stream;
+use portcullis_core::journey::{self, Granted, Permit, Turned};
+use portcullis_core::moment::Now;
+use portcullis_core::refusal::{Code, Refusal};
+use portcullis_core::trail::{End, Stage};
+use portcullis_core::validate::BodyPlan;
+use tokio::sync::OwnedSemaphorePermit;
+
+pub(crate) use redirect::Redirect;
+
+use crate::accept::{self, Arrival, Guard};
+use crate::control::Published;
+use crate::forward::Upstream;
+use crate::observe::{Ids, Recording};
+use crate::respond::{self, Envelope};
+use crate::shared::Shared;
+
+/// The gateway as Pingora sees it.
+pub(crate) struct Passage {
+    pub(crate) shared: Arc<Shared>,
+}
+
+/// What one request carries with it.
+#[derive(Default)]
+pub(crate) struct Ctx {
+    published: Option<Arc<Published>>,
+    recording: Option<Recording>,
+    envelope: Envelope,
+    permit: Option<Permit>,
+    upstream: Option<Arc<Upstream>>,
+    /// A place among the upstream's requests, and the memory the body takes; given back on drop.
+    _place: Option<OwnedSemaphorePermit>,
+    _memory: Option<OwnedSemaphorePermit>,
+    /// The validated body, sent whole on every attempt.
+    body: Option<Bytes>,
+    inject: bool,
+    /// Body bytes that streamed through unvalidated.
+    streamed: u64,
+    attempts: u32,
+    target: Option<usize>,
+    /// The steady clock at which this request must be over.
+    deadline: Option<Duration>,
+    facts: Option<outgoing::Facts>,
+}
+
+impl Ctx {
+    fn now(&self, passage: &Passage) -> Now {
+        passage.shared.world.clock.now()
+    }
+}
+
+#[async_trait]
+impl ProxyHttp for Passage {
+    type CTX = Ctx;
+
+    fn new_ctx(&self) -> Ctx {
+        Ctx::default()
+    }
+
+    async fn early_request_filter(&self, session: &mut Session, _: &mut Ctx) -> Result<()> {
+        // Pingora keeps a connection for ever after its first request unless told otherwise.
+        if session.get_keepalive().is_some() {
+            session.set_keepalive(Some(self.shared.keepalive.as_secs().max(1)));
+        }
+        Ok(())
+    }
+
+    /// A panic in a filter would drop the connection and skip `logging`; here it becomes a 500.
+    async fn request_filter(&self, session: &mut Session, ctx: &mut Ctx) -> Result<bool> {
+        let travelled = AssertUnwindSafe(self.travel(session, ctx)).catch_unwind().await;
+        let turned = match travelled {
+            Ok(Ok(())) => return Ok(false),
+            Ok(Err(turned)) => turned,
+            Err(_) => Turned::Refused(Refusal::new(Code::InternalError).because("a stage panicked")),
+        };
+        self.answer(session, ctx, turned).await.map(|()| true)
+    }
+
+    async fn upstream_peer(&self, session: &mut Session, ctx: &mut Ctx) -> Result<Box<HttpPeer>> {
+        self.choose_peer(session, ctx)
+    }
+
+    async fn upstream_request_filter(&self, _: &mut Session, head: &mut RequestHeader, ctx: &mut Ctx) -> Result<()> {
+        outgoing::dress(head, ctx, &self.shared)
+    }
+
+    async fn request_body_filter(
+        &self,
+        _: &mut Session,
+        body: &mut Option<Bytes>,
+        _: bool,
+        ctx: &mut Ctx,
+    ) -> Result<()> {
+        if let Some(whole) = &ctx.body {
+            *body = std::mem::take(&mut ctx.inject).then(|| whole.clone());
+            return Ok(());
+        }
+        let Some(permit) = &ctx.permit else { return Error::e_explain(ErrorType::InternalError, "no permit") };
+        ctx.streamed = ctx.streamed.saturating_add(body.as_ref().map_or(0, |b| b.len() as u64));
+        if ctx.streamed > permit.rules().max_body() {
+            return Error::e_explain(ErrorType::HTTPStatus(413), "the body grew beyond `max_body`");
+        }
+        Ok(())
+    }
+
+    fn fail_to_connect(&self, _: &mut Session, _: &HttpPeer, ctx: &mut Ctx, mut e: Box<Error>) -> Box<Error> {
+        let retry = failure::note(&self.shared, ctx, &e) && ctx.may_retry();
+        e.set_retry(retry);
+        e
+    }
+
+    fn error_while_proxy(
+        &self,
+        _: &HttpPeer,
+        session: &mut Session,
+        mut e: Box<Error>,
+        ctx: &mut Ctx,
+        _reused: bool,
+    ) -> Box<Error> {
+        let safe = session.req_header().method.is_safe();
+        let upstream_failed = failure::note(&self.shared, ctx, &e);
+        // INVARIANT: only safe methods are sent twice once the application may have seen them.
+        let unanswered = session.response_written().is_none() && !session.as_ref().retry_buffer_truncated();
+        let hung = matches!(e.etype(), ErrorType::ReadTimedout | ErrorType::WriteTimedout);
+        e.set_retry(safe && upstream_failed && unanswered && !hung && ctx.may_retry());
+        e
+    }
+
+    async fn response_filter(&self, session: &mut Session, head: &mut ResponseHeader, ctx: &mut Ctx) -> Result<()>
+    where
+        Self::CTX: Send + Sync,
+    {
+        outgoing::answer(session, head, ctx);
+        Ok(())
+    }
+
+    fn upstream_response_body_filter(
+        &self,
+        _: &mut Session,
+        _: &mut Option<Bytes>,
+        _: bool,
+        ctx: &mut Ctx,
+    ) -> Result<Option<Duration>> {
+        match ctx.deadline {
+            Some(deadline) if ctx.now(self).steady > deadline => {
+                Error::e_explain(ErrorType::ReadTimedout, "the request took longer than its `timeout`")
+            }
+            _ => Ok(None),
+        }
+    }
+
+    async fn fail_to_proxy(&self, session: &mut Session, e: &Error, ctx: &mut Ctx) -> FailToProxy
+    where
+        Self::CTX: Send + Sync,
+    {
+        let Some(refusal) = failure::refusal(e, session.response_written().is_some()) else {
+            return FailToProxy { error_code: 0, can_reuse_downstream: false };
+        };
+        let error_code = refusal.code.status().as_u16();
+        let now = ctx.now(self).steady;
+        if let Some(recording) = &mut ctx.recording {
+            recording.trail.step(Stage::Forward, End::Refused(refusal.code), now);
+            recording.trail.refusal = Some(refusal.clone());
+        }
+        if session.response_written().is_none() {
+            // When the client is gone there is nobody to tell.
+            let _ = respond::refuse(session, &refusal, &ctx.envelope).await;
+        }
+        FailToProxy { error_code, can_reuse_downstream: false }
+    }
+
+    async fn logging(&self, session: &mut Session, _: Option<&Error>, ctx: &mut Ctx)
+    where
+        Self::CTX: Send + Sync,
+    {
+        if session.is_body_done() {
+            if let Some(guard) = Guard::of(session.stream()) {
+                guard.expect_head();
+            }
+        } else {
+            // What is left of the body must not be read as the next head.
+            session.set_keepalive(None);
+        }
+        let now = ctx.now(self);
+        if let (Some(upstream), Some(target)) = (&ctx.upstream, ctx.target)
+            && session.response_written().is_some()
+            && let Some(target) = upstream.target(target)
+            && ctx.recording.as_ref().is_some_and(|r| r.trail.refusal.is_none())
+        {
+            target.succeeded();
+        }
+        if let Some(recording) = &mut ctx.recording {
+            recording.ended = now.steady;
+            recording.status = session.response_written().map_or(0, |head| head.status.as_u16());
+            recording.request_bytes = session.body_bytes_read() as u64;
+            recording.response_bytes = session.body_bytes_sent() as u64;
+            recording.resends = ctx.attempts.saturating_sub(1);
+            if ctx.attempts > 0 && recording.trail.refusal.is_none() {
+                recording.trail.step(Stage::Forward, End::Passed, now.steady);
+            }
+        }
+        // Dropping it writes the lines.
+        ctx.recording = None;
+    }
+
+    fn suppress_error_log(&self, _: &Session, _: &Ctx, _: &Error) -> bool {
+        // The access line says what happened.
+        true
+    }
+
+    fn suppress_proxy_warn_log(&self, _: &Session, _: &Ctx, _: &Error, _: pingora::proxy::ProxyWarnLogContext) -> bool {
+        true
+    }
+}
+
+impl Passage {
+    /// The whole way to a permit.
+    async fn travel(&self, session: &mut Session, ctx: &mut Ctx) -> std::result::Result<(), Turned> {
+        let now = ctx.now(self);
+        let published = self.shared.current();
+        ctx.published = Some(Arc::clone(&published));
+        let snapshot = &published.snapshot;
+        let facts = outgoing::Facts::of(session, snapshot);
+        let ids = Ids::make(&session.req_header().headers, facts.trusted);
+        ctx.envelope = Envelope {
+            decision: ids.decision.clone(),
+            request_id: ids.request.clone(),
+            cors: Vec::new(),
+            base: snapshot.public_url().to_owned(),
+        };
+        let streams = Arc::clone(&self.shared.streams);
+        let recording = Recording::begin(streams, ids, now, Arc::clone(&snapshot.version));
+        let recording = ctx.recording.insert(recording);
+        let clock = &*self.shared.world.clock;
+
+        let ends = accept::ends(session);
+        let arrival = Guard::of(session.stream()).map_or(Arrival::InTime, Guard::arrival);
+        let granted = {
+            let request = match arrival {
+                Arrival::InTime => accept::request(session, ends, snapshot),
+                Arrival::Late => Err(failure::late()),
+            };
+            recording.head = outgoing::head_facts(session, request.as_ref().ok(), &facts);
+            let request = match request {
+                Ok(request) => request,
+                Err(refusal) => {
+                    recording.trail.step(Stage::Accept, End::Refused(refusal.code), clock.now().steady);
+                    recording.trail.refusal = Some(refusal.clone());
+                    return Err(Turned::Refused(refusal));
+                }
+            };
+            recording.trail.step(Stage::Accept, End::Passed, clock.now().steady);
+            if let Some(reply) = reserved::answer(&request, &published, &self.shared) {
+                return Err(reply);
+            }
+            let granted = journey::decide(&request, snapshot, &self.shared.world, now, &mut recording.trail).await;
+            ctx.envelope.cors = outgoing::cors_fields(&recording.trail, snapshot, &request);
+            let granted = granted?;
+            ctx.facts = Some(facts.with(&request));
+            granted
+        };
+        let upstream = published.peers.upstreams.get(granted.rules().upstream).cloned();
+        let upstream = upstream.ok_or_else(|| Refusal::new(Code::InternalError).because("no such upstream"))?;
+        self.admit(session, ctx, granted, now).await?;
+        let place = upstream.place().ok_or_else(|| {
+            Refusal::new(Code::Overloaded)
+                .because("the upstream's `max_connections` are all in use")
+                .retry_after(Duration::from_secs(1))
+        })?;
+        ctx._place = Some(place);
+        ctx.upstream = Some(upstream);
+        Ok(())
+    }
+
+    /// Reads and judges the body where the route asks for it, and makes the permit.
+    async fn admit(
+        &self,
+        session: &mut Session,
+        ctx: &mut Ctx,
+        granted: Granted,
+        now: Now,
+    ) -> std::result::Result<(), Turned> {
+        let timeout = granted.rules().timeout;
+        ctx.deadline = timeout.map(|timeout| now.steady.saturating_add(timeout));
+        let trail = ctx.recording.as_mut().map(|recording| &mut recording.trail);
+        let Some(trail) = trail else { return Err(Refusal::new(Code::InternalError).into()) };
+        let permit = match granted.body() {
+            BodyPlan::Nothing | BodyPlan::Stream(_) => granted.admit_unread(trail)?,
+            BodyPlan::Hold(most) => {
+                let (whole, memory) = match body::read_whole(session, most, &self.shared).await {
+                    Ok(read) => read,
+                    Err(refusal) => {
+                        trail.step(Stage::Body, End::Refused(refusal.code), self.shared.world.clock.now().steady);
+                        trail.refusal = Some(refusal.clone());
+                        return Err(refusal.into());
+                    }
+                };
+                ctx._memory = memory;
+                let again = match &ctx.published {
+                    Some(published) if granted.asks_with_body() => {
+                        accept::request(session, Stream::Open, &published.snapshot).ok()
+                    }
+                    _ => None,
+                };
+                let clock = &*self.shared.world.clock;
+                let method = &session.req_header().method;
+                let permit = granted.admit(&whole, method, again.as_ref(), (clock, now), trail)?;
+                ctx.body = Some(whole);
+                permit
+            }
+        };
+        ctx.permit = Some(permit);
+        Ok(())
+    }
+
+    async fn answer(&self, session: &mut Session, ctx: &mut Ctx, turned: Turned) -> Result<()> {
+        match turned {
+            Turned::Refused(refusal) => {
+                if let Some(recording) = &mut ctx.recording
+                    && recording.trail.refusal.is_none()
+                {
+                    recording.trail.refusal = Some(refusal.clone());
+                }
+                respond::refuse(session, &refusal, &ctx.envelope).await
+            }
+            Turned::Answered(answer) => respond::send(session, reserved::reply(answer), &ctx.envelope).await,
+        }
+    }
+
+    fn choose_peer(&self, session: &mut Session, ctx: &mut Ctx) -> Result<Box<HttpPeer>> {
+        let now = ctx.now(self);
+        let (Some(permit), Some(upstream)) = (&ctx.permit, &ctx.upstream) else {
+            return Error::e_explain(ErrorType::InternalError, "no permit");
+        };
+        let Some((index, target)) = upstream.choose(ctx.target, now.steady) else {
+            return Error::e_explain(ErrorType::HTTPStatus(503), "all targets are away");
+        };
+        let Some(mut peer) = target.peer() else {
+            return Error::e_explain(ErrorType::HTTPStatus(503), "the target has no address");
+        };
+        ctx.target = Some(index);
+        ctx.attempts = ctx.attempts.saturating_add(1);
+        ctx.inject = true;
+        if let Some(recording) = &mut ctx.recording {
+            recording.upstream = Some(Arc::clone(&target.label));
+        }
+        outgoing::bound(&mut peer, permit, ctx.deadline, now, session);
+        Ok(peer)
+    }
+}
+
+impl Ctx {
+    fn may_retry(&self) -> bool {
+        self.upstream.as_ref().is_some_and(|upstream| self.attempts <= upstream.spec.retries)
+    }
+}

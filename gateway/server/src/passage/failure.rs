@@ -1,0 +1,77 @@
+//! What does a failure mean? Pingora's errors in our words.
+
+use std::time::Duration;
+
+use pingora::{Error, ErrorSource, ErrorType};
+use portcullis_core::refusal::{Code, Refusal};
+
+use super::Ctx;
+use crate::shared::Shared;
+
+/// Tells the target's health and the metrics. `true`: the upstream was at fault.
+pub(super) fn note(shared: &Shared, ctx: &mut Ctx, e: &Error) -> bool {
+    if *e.esource() == ErrorSource::Downstream || matches!(e.etype(), ErrorType::HTTPStatus(_)) {
+        return false;
+    }
+    if let (Some(upstream), Some(index)) = (&ctx.upstream, ctx.target)
+        && let Some(target) = upstream.target(index)
+    {
+        target.failed(shared.world.clock.now().steady);
+        shared.streams.metrics.upstream_failures.with_label_values(&[&*upstream.name, kind(e)]).inc();
+    }
+    if let Some(recording) = &mut ctx.recording {
+        recording.error = kind(e);
+    }
+    true
+}
+
+/// The closed list of what can go wrong with an upstream.
+fn kind(e: &Error) -> &'static str {
+    match e.etype() {
+        ErrorType::ConnectTimedout | ErrorType::TLSHandshakeTimedout => "connect_timeout",
+        ErrorType::ConnectRefused => "connect_refused",
+        ErrorType::ConnectNoRoute | ErrorType::ConnectError | ErrorType::SocketError | ErrorType::BindError => {
+            "connect_failed"
+        }
+        ErrorType::TLSHandshakeFailure | ErrorType::InvalidCert | ErrorType::HandshakeError => "tls_failed",
+        ErrorType::ReadTimedout => "read_timeout",
+        ErrorType::WriteTimedout => "write_timeout",
+        ErrorType::ConnectionClosed | ErrorType::ReadError | ErrorType::WriteError => "reset",
+        ErrorType::InvalidHTTPHeader | ErrorType::H1Error | ErrorType::H2Error | ErrorType::InvalidH2 => {
+            "protocol_error"
+        }
+        _ => "other",
+    }
+}
+
+/// What the caller is told; `None` when nobody is there to be told.
+pub(super) fn refusal(e: &Error, answered: bool) -> Option<Refusal> {
+    let because = |code: Code| Some(Refusal::new(code).because(format!("{}: {e}", kind(e))));
+    match e.etype() {
+        ErrorType::HTTPStatus(413) => because(Code::BodyTooLarge),
+        ErrorType::HTTPStatus(503) => {
+            because(Code::UpstreamUnavailable).map(|refusal| refusal.retry_after(Duration::from_secs(1)))
+        }
+        ErrorType::ReadTimedout | ErrorType::WriteTimedout if *e.esource() == ErrorSource::Downstream => {
+            because(Code::RequestTimeout)
+        }
+        ErrorType::ConnectTimedout
+        | ErrorType::TLSHandshakeTimedout
+        | ErrorType::ReadTimedout
+        | ErrorType::WriteTimedout => because(Code::UpstreamTimeout),
+        _ => match e.esource() {
+            ErrorSource::Upstream => because(Code::UpstreamFailed),
+            ErrorSource::Downstream if answered => None,
+            ErrorSource::Downstream => match e.etype() {
+                ErrorType::WriteError | ErrorType::ReadError | ErrorType::ConnectionClosed => None,
+                _ => because(Code::MalformedRequest),
+            },
+            ErrorSource::Internal | ErrorSource::Unset => because(Code::InternalError),
+        },
+    }
+}
+
+/// The head took longer than it may.
+pub(super) fn late() -> Refusal {
+    Refusal::new(Code::RequestTimeout).because("the head took longer than `header_timeout`")
+}

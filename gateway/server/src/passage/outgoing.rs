@@ -1,0 +1,158 @@
+//! What goes on to the application, and what comes back: heads dressed, timeouts bound.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use http::{HeaderName, HeaderValue, Version, header};
+use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::proxy::Session;
+use pingora::upstreams::peer::{HttpPeer, HttpUpstreamRequestPolicy};
+use pingora::{Error, ErrorType, Result};
+use portcullis_core::identify::Principal;
+use portcullis_core::journey::Permit;
+use portcullis_core::moment::Now;
+use portcullis_core::request::Request;
+use portcullis_core::snapshot::Snapshot;
+use portcullis_core::trail::Trail;
+
+use super::Ctx;
+use crate::forward::head::{self, Peer};
+use crate::observe::HeadFacts;
+use crate::respond;
+use crate::shared::Shared;
+
+/// A tunnel may be silent this long when neither route nor credential says otherwise.
+const LONGEST_SILENCE: Duration = Duration::from_secs(24 * 3600);
+
+/// What the connection and the head tell, beyond the lifetime of their borrows.
+#[derive(Clone, Debug)]
+pub(crate) struct Facts {
+    pub(crate) peer: Option<IpAddr>,
+    pub(crate) trusted: bool,
+    scheme: &'static str,
+    host: String,
+}
+
+impl Facts {
+    pub(super) fn of(session: &Session, snapshot: &Snapshot) -> Self {
+        let address = session.client_addr().and_then(|address| address.as_inet());
+        let peer = address.map(|address| address.ip().to_canonical());
+        let trusted = peer.is_some_and(|peer| snapshot.trusts(peer));
+        Self { peer, trusted, scheme: "https", host: String::new() }
+    }
+
+    /// With what framing made of the head.
+    pub(super) fn with(mut self, request: &Request<'_>) -> Self {
+        self.scheme = request.scheme.as_str();
+        self.host = request.host.to_string();
+        let host = request.headers.get(header::HOST).and_then(|v| v.to_str().ok());
+        if let Some(host) = host {
+            host.clone_into(&mut self.host);
+        }
+        self
+    }
+}
+
+/// Copies what the streams may tell.
+pub(super) fn head_facts(session: &Session, request: Option<&Request<'_>>, facts: &Facts) -> HeadFacts {
+    let head = session.req_header();
+    let agent = head.headers.get(header::USER_AGENT).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    let short = |text: &str, most: usize| -> Box<str> { text.chars().take(most).collect::<String>().into() };
+    HeadFacts {
+        method: short(head.method.as_str(), 32),
+        path: short(request.map_or("", |request| request.path.as_str()), 2048),
+        host: short(request.map_or("", |request| &request.host), 255),
+        scheme: request.map_or("", |request| request.scheme.as_str()),
+        protocol: match head.version {
+            Version::HTTP_2 => "2",
+            Version::HTTP_10 => "1.0",
+            _ => "1.1",
+        },
+        user_agent: short(agent, 256),
+        client: request.map(|request| request.client).or(facts.peer),
+        peer: facts.peer,
+    }
+}
+
+/// CORS fields for whatever the gateway or the application answers.
+pub(super) fn cors_fields(trail: &Trail, snapshot: &Snapshot, request: &Request<'_>) -> Vec<(HeaderName, HeaderValue)> {
+    let Some(rules) = trail.route.as_ref().and_then(|name| snapshot.rules_named(name)) else { return Vec::new() };
+    rules.cors.fields(request)
+}
+
+/// The head the application sees. INVARIANT: runs after Pingora has removed what `Connection` names, so a
+/// client cannot make us drop what we add here.
+pub(super) fn dress(upstream_head: &mut RequestHeader, ctx: &mut Ctx, shared: &Shared) -> Result<()> {
+    let (Some(permit), Some(upstream), Some(facts)) = (&ctx.permit, &ctx.upstream, &ctx.facts) else {
+        return Error::e_explain(ErrorType::InternalError, "no permit");
+    };
+    let peer = if facts.trusted { Peer::TrustedProxy } else { Peer::Stranger };
+    head::strip(upstream_head, peer, permit.consumed(), upstream.names.all());
+    if let Some(address) = facts.peer {
+        head::forwarded(upstream_head, address, facts.scheme, &facts.host);
+    }
+    if permit.forwards_identity() {
+        upstream.names.write(permit.identity(), upstream_head);
+        if upstream.spec.assertion && permit.identity().principal != Principal::Anonymous {
+            let now = shared.world.clock.now();
+            let Some(statement) = shared.assertions.about(permit.identity(), &upstream.name, now.wall) else {
+                return Error::e_explain(ErrorType::InternalError, "the assertion could not be signed");
+            };
+            upstream_head.insert_header(upstream.names.assertion.clone(), statement)?;
+        }
+    }
+    if let Some(recording) = &ctx.recording {
+        head::put(upstream_head, "x-request-id", &recording.ids.request);
+        head::put(upstream_head, "traceparent", &recording.ids.trace.header());
+        head::put(upstream_head, "x-portcullis-decision", &recording.ids.decision);
+    }
+    if let Some(body) = &ctx.body {
+        // It was read here: its length is known, and 100 Continue was answered.
+        upstream_head.remove_header(&header::EXPECT);
+        upstream_head.remove_header(&header::TRANSFER_ENCODING);
+        upstream_head.insert_header(header::CONTENT_LENGTH, body.len())?;
+    }
+    Ok(())
+}
+
+/// The answer on its way to the client.
+pub(super) fn answer(session: &Session, head: &mut ResponseHeader, ctx: &Ctx) {
+    head::clean_response(head);
+    let Some(permit) = &ctx.permit else { return };
+    for (name, value) in &ctx.envelope.cors {
+        if name == header::VARY {
+            let _ = head.append_header(name.clone(), value.clone());
+        } else {
+            let _ = head.insert_header(name.clone(), value.clone());
+        }
+    }
+    if !permit.limits().is_empty() {
+        for (name, value) in respond::rate_fields(permit.limits()) {
+            let _ = head.insert_header(name, value);
+        }
+    }
+    let _ = head.insert_header("x-request-id", ctx.envelope.request_id.as_str());
+    let identified = permit.identity().principal != Principal::Anonymous;
+    let silent = !head.headers.contains_key(header::CACHE_CONTROL) && !head.headers.contains_key(header::EXPIRES);
+    if identified && silent && !session.was_upgraded() {
+        let _ = head.insert_header(header::CACHE_CONTROL, "private, no-store");
+    }
+}
+
+/// The timeouts of one attempt.
+pub(super) fn bound(peer: &mut HttpPeer, permit: &Permit, deadline: Option<Duration>, now: Now, session: &Session) {
+    let rules = permit.rules();
+    let credential = permit.identity().expires_at.map(|end| end.since(now.wall));
+    let rest = deadline.map(|deadline| deadline.saturating_sub(now.steady));
+    let silence = if rules.streams() {
+        // A silent stream is cut when it or its credential ends.
+        Some(rules.max_stream.unwrap_or(LONGEST_SILENCE))
+    } else {
+        peer.options.read_timeout
+    };
+    let shortest = [silence, rest, credential].into_iter().flatten().min();
+    peer.options.read_timeout = shortest.map(|span| span.max(Duration::from_millis(1)));
+    if !(rules.websocket && session.is_upgrade_req()) {
+        peer.options.http_upstream_request_policy = HttpUpstreamRequestPolicy::deny_upgrades();
+    }
+}

@@ -1,0 +1,200 @@
+//! How do we answer on our own behalf? The only code that writes a response of the gateway.
+
+mod page;
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use pingora::http::ResponseHeader;
+use pingora::proxy::Session;
+use portcullis_core::limit::headers::{RATE_LIMIT, RATE_LIMIT_POLICY, rate_limit, rate_limit_policy, retry_after};
+use portcullis_core::refusal::{Challenge, Code, Refusal};
+
+/// What every answer of ours carries, whatever it says.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Envelope {
+    pub(crate) decision: String,
+    pub(crate) request_id: String,
+    /// CORS fields, where the route grants the origin.
+    pub(crate) cors: Vec<(HeaderName, HeaderValue)>,
+    /// `https://app.example.com`, or empty: then references are relative to our own origin.
+    pub(crate) base: String,
+}
+
+/// A small answer of ours: documentation, key sets, redirects, preflights.
+#[derive(Clone, Debug)]
+pub(crate) struct Reply {
+    pub(crate) status: StatusCode,
+    pub(crate) fields: Vec<(HeaderName, HeaderValue)>,
+    pub(crate) body: Bytes,
+}
+
+impl Reply {
+    pub(crate) fn new(status: StatusCode, media_type: &'static str, body: impl Into<Bytes>) -> Self {
+        let fields = vec![(header::CONTENT_TYPE, HeaderValue::from_static(media_type))];
+        Self { status, fields, body: body.into() }
+    }
+
+    pub(crate) fn empty(status: StatusCode) -> Self {
+        Self { status, fields: Vec::new(), body: Bytes::new() }
+    }
+
+    #[must_use]
+    pub(crate) fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.fields.push((name, value));
+        self
+    }
+}
+
+/// At most this much of an unread body is swallowed so that the connection can live on.
+const MOST_SWALLOWED: u64 = 64 * 1024;
+/// And for at most this long.
+const LONGEST_SWALLOW: Duration = Duration::from_secs(2);
+
+/// Turns a refusal into its bytes: problem document, or a page for a person who navigates.
+pub(crate) async fn refuse(session: &mut Session, refusal: &Refusal, envelope: &Envelope) -> pingora::Result<()> {
+    let row = refusal.code.row();
+    let mut reply = if is_navigation(session) {
+        Reply::new(refusal.code.status(), "text/html; charset=utf-8", page::refusal(refusal, envelope))
+            .with(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(page::CONTENT_SECURITY_POLICY))
+    } else {
+        let mut problem = refusal.problem(&envelope.decision, &envelope.request_id);
+        problem.kind = format!("{}{}", envelope.base, problem.kind);
+        let body = serde_json::to_vec(&problem).unwrap_or_default();
+        Reply::new(refusal.code.status(), "application/problem+json", body)
+    };
+    if let Some(extra) = &refusal.extra {
+        if let Some(wait) = extra.retry_after {
+            reply = reply.with(header::RETRY_AFTER, retry_after(wait, &extra.limits));
+        }
+        if !extra.allow.is_empty() {
+            let methods: Vec<&str> = extra.allow.iter().map(Method::as_str).collect();
+            if let Ok(value) = HeaderValue::try_from(methods.join(", ")) {
+                reply = reply.with(header::ALLOW, value);
+            }
+        }
+        if let Some(challenge) = &extra.challenge
+            && let Ok(value) = HeaderValue::try_from(bearer_challenge(challenge, &envelope.base))
+        {
+            reply = reply.with(header::WWW_AUTHENTICATE, value);
+        }
+        if !extra.limits.is_empty() {
+            for (name, value) in rate_fields(&extra.limits) {
+                reply = reply.with(name, value);
+            }
+        }
+    }
+    if row.status == 401 && !reply.fields.iter().any(|(name, _)| name == header::WWW_AUTHENTICATE) {
+        // RFC 9110 §11.6.1: a 401 always carries a challenge.
+        let value = bearer_challenge(&Challenge::default(), &envelope.base);
+        if let Ok(value) = HeaderValue::try_from(value) {
+            reply = reply.with(header::WWW_AUTHENTICATE, value);
+        }
+    }
+    send(session, reply, envelope).await
+}
+
+/// `RateLimit-Policy` and `RateLimit` of all limits that were charged.
+pub(crate) fn rate_fields(
+    limits: &[portcullis_core::refusal::LimitState],
+) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
+    let fields = [(RATE_LIMIT_POLICY, rate_limit_policy(limits)), (RATE_LIMIT, rate_limit(limits))];
+    fields.into_iter().filter_map(|(name, value)| Some((name, value?)))
+}
+
+/// Writes any answer of ours, and leaves the connection usable where that is safe.
+#[expect(clippy::disallowed_methods, reason = "this is the one place that answers on our behalf")]
+pub(crate) async fn send(session: &mut Session, reply: Reply, envelope: &Envelope) -> pingora::Result<()> {
+    let mut head = ResponseHeader::build(reply.status, Some(reply.fields.len() + 8))?;
+    for (name, value) in reply.fields.into_iter().chain(envelope.cors.iter().cloned()) {
+        head.append_header(name, value)?;
+    }
+    if !head.headers.contains_key(header::CACHE_CONTROL) {
+        head.insert_header(header::CACHE_CONTROL, "no-store")?;
+    }
+    head.insert_header(header::X_CONTENT_TYPE_OPTIONS, "nosniff")?;
+    if !envelope.request_id.is_empty() {
+        head.insert_header("x-request-id", envelope.request_id.as_str())?;
+    }
+    let bodiless = reply.status == StatusCode::NO_CONTENT || reply.status == StatusCode::NOT_MODIFIED;
+    if !bodiless {
+        head.insert_header(header::CONTENT_LENGTH, reply.body.len())?;
+    }
+    settle_body(session).await;
+    if bodiless || session.req_header().method == Method::HEAD {
+        return session.write_response_header(Box::new(head), true).await;
+    }
+    session.write_response_header(Box::new(head), false).await?;
+    session.write_response_body(Some(reply.body), true).await
+}
+
+/// Swallows a small unread body before we answer, or arranges for the connection to end after the answer.
+async fn settle_body(session: &mut Session) {
+    if session.is_body_done() || session.is_http2() {
+        return;
+    }
+    // A client that waits for 100 Continue has sent nothing, and shall not.
+    let waits = session.get_header(header::EXPECT).is_some();
+    let declared = session.get_header(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
+    if !waits && declared.is_some_and(|length| length <= MOST_SWALLOWED) {
+        let swallowed = tokio::time::timeout(LONGEST_SWALLOW, session.drain_request_body()).await;
+        if matches!(swallowed, Ok(Ok(()))) {
+            return;
+        }
+    }
+    session.set_keepalive(None);
+    session.set_close_on_response_before_downstream_finish(false);
+    session.set_total_drain_timeout(Some(LONGEST_SWALLOW));
+}
+
+/// A person looking at a browser's window, not a script (Fetch metadata; `Accept` for older browsers).
+pub(crate) fn is_navigation(session: &Session) -> bool {
+    let head = session.req_header();
+    if head.method != Method::GET && head.method != Method::HEAD {
+        return false;
+    }
+    let text = |name: &str| head.headers.get(name).and_then(|v| v.to_str().ok());
+    match text("sec-fetch-mode") {
+        Some(mode) => mode == "navigate",
+        None => text("x-requested-with").is_none() && text("accept").is_some_and(|a| a.contains("text/html")),
+    }
+}
+
+/// RFC 6750 §3, with the metadata pointer of RFC 9728 §5.1.
+fn bearer_challenge(challenge: &Challenge, base: &str) -> String {
+    let mut text = String::from("Bearer realm=\"portcullis\"");
+    if let Some(error) = challenge.error {
+        text.push_str(", error=\"");
+        text.push_str(error);
+        text.push('"');
+    }
+    if !challenge.description.is_empty() {
+        text.push_str(", error_description=\"");
+        text.extend(
+            challenge.description.chars().filter(|c| c.is_ascii() && !c.is_ascii_control() && *c != '"' && *c != '\\'),
+        );
+        text.push('"');
+    }
+    if let Some(scope) = &challenge.scope {
+        text.push_str(", scope=\"");
+        text.push_str(scope);
+        text.push('"');
+    }
+    if !base.is_empty() {
+        text.push_str(", resource_metadata=\"");
+        text.push_str(base);
+        text.push_str("/.well-known/oauth-protected-resource\"");
+    }
+    text
+}
+
+/// The documentation page of a code; `None` for a name that is none.
+pub(crate) fn documentation(name: &str) -> Option<Reply> {
+    let code = Code::ALL.iter().find(|code| code.name() == name)?;
+    Some(
+        Reply::new(StatusCode::OK, "text/html; charset=utf-8", page::documentation(*code))
+            .with(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(page::CONTENT_SECURITY_POLICY))
+            .with(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=3600")),
+    )
+}

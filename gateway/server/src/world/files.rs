@@ -1,0 +1,49 @@
+//! Files, folders and variables for the configuration.
+
+use std::collections::HashMap;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use portcullis_core::config::{FileFault, Source};
+
+/// The disk and the environment, with variables that take precedence over it.
+#[derive(Clone, Debug, Default)]
+pub struct Disk {
+    overrides: HashMap<String, String>,
+}
+
+impl Disk {
+    /// `overrides` are seen instead of environment variables of the same name.
+    pub fn with(overrides: HashMap<String, String>) -> Self {
+        Self { overrides }
+    }
+}
+
+impl Source for Disk {
+    fn read(&self, path: &Path) -> Result<Vec<u8>, FileFault> {
+        std::fs::read(path).map_err(fault)
+    }
+
+    fn list(&self, folder: &Path) -> Result<Vec<PathBuf>, FileFault> {
+        let mut files = Vec::new();
+        for entry in std::fs::read_dir(folder).map_err(fault)? {
+            let path = entry.map_err(fault)?.path();
+            if path.is_file() {
+                files.push(path);
+            }
+        }
+        Ok(files)
+    }
+
+    fn variable(&self, name: &str) -> Option<String> {
+        self.overrides.get(name).cloned().or_else(|| std::env::var(name).ok())
+    }
+}
+
+fn fault(error: std::io::Error) -> FileFault {
+    match error.kind() {
+        ErrorKind::NotFound => FileFault::Missing,
+        ErrorKind::PermissionDenied => FileFault::Denied,
+        _ => FileFault::Other(error.to_string()),
+    }
+}
