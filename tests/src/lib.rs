@@ -16,6 +16,7 @@ pub mod contracts;
 pub mod idp;
 pub mod keys;
 pub mod redis;
+pub mod site;
 pub mod upstream;
 
 #[cfg(test)]

@@ -1,0 +1,5 @@
+//! The whole program, asked as its users and its enemies ask it.
+
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+
+mod journey;
