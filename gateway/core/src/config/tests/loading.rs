@@ -139,7 +139,7 @@ fn what_a_variable_stands_for_is_never_printed() {
         "[authorize]\nmode = \"${SHORT}\"\n",
         "[authorize]\nmode = \"a${S}b\"\n",
         "[upstreams.app]\ntargets = [\"http://${S}/x\", \"${SHORT}\"]\n",
-        "[tokens.a]\nissuer = \"https://h/${S}?\"\naudiences = [\"${S}\", \"${S}\"]\n",
+        "[tokens.a]\nissuer = \"https://h/${S}?\"\naudiences = [\"${S}\"]\nleeway = \"${S}\"\n",
         "[tokens.b]\nissuer = \"https://idp\"\naudiences = [\"a\"]\nalgorithms = [\"${SHORT}\"]\n",
         "[[routes]]\nname = \"${S}!\"\nmatch = \"${SHORT} /\"\nupstream = \"${S}\"\nauthenticate = \"${SHORT}\"\n",
     ] {
