@@ -1,11 +1,13 @@
 //! May a page of another origin use this? (Fetch standard, CORS protocol.)
 
+#[cfg(test)]
+mod tests;
+
 use std::time::Duration;
 
-use http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use http::{HeaderName, HeaderValue, Method, header};
 
 use crate::config::CorsConfig;
-use crate::journey::Answer;
 use crate::refusal::{Code, Refusal};
 use crate::request::Request;
 
@@ -32,7 +34,8 @@ pub enum Credentials {
 /// How a preflight ends.
 #[derive(Debug)]
 pub enum Preflight {
-    Answered(Answer),
+    /// By the gateway, with these fields and no body.
+    Answered(Vec<(HeaderName, HeaderValue)>),
     /// Forwarded without identity.
     Forwarded,
     Refused(Refusal),
@@ -49,7 +52,7 @@ pub fn requested_method(request: &Request<'_>) -> Option<Method> {
 
 impl Cors {
     /// How long a browser may remember a preflight where the operator does not say.
-    const REMEMBERED: Duration = Duration::from_secs(600);
+    const REMEMBERED: Duration = Duration::from_mins(10);
 
     /// What an operator's table grants.
     pub fn granting(config: &CorsConfig) -> Self {
@@ -84,7 +87,7 @@ impl Cors {
                     fields.push((header::ACCESS_CONTROL_ALLOW_HEADERS, names));
                 }
                 fields.push((header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from(max_age.as_secs())));
-                Preflight::Answered(Answer { status: StatusCode::NO_CONTENT, fields, body: bytes::Bytes::new() })
+                Preflight::Answered(fields)
             }
         }
     }

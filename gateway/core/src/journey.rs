@@ -105,7 +105,9 @@ pub async fn decide(
 
     if let Some(method) = preflight {
         return match rules.cors.preflight(request, &method) {
-            Preflight::Answered(answer) => Err(Turned::Answered(answer)),
+            Preflight::Answered(fields) => {
+                Err(Turned::Answered(Answer { status: StatusCode::NO_CONTENT, fields, body: Bytes::new() }))
+            }
             Preflight::Forwarded => Ok(Granted::preflight(&rules, found.params)),
             Preflight::Refused(refusal) => Err(walk.refuse(Stage::Guard, refusal)),
         };
@@ -140,7 +142,7 @@ pub async fn decide(
     if granted.asked == Asked::Already {
         granted.ask(&mut walk, request, None, now)?;
     }
-    if rules.modes.validate != Mode::Off {
+    if walk.bites(Stage::Body, rules.modes.validate) {
         let planned = rules.validate.before_body(request);
         granted.body = walk.judge(Stage::Body, rules.modes.validate, planned)?.unwrap_or(granted.body);
     }
@@ -195,6 +197,18 @@ impl Granted {
         Ok(())
     }
 
+    /// There is a body that the policies cannot see, because validation let pass what does not fit the schema. Asked
+    /// without it, a `forbid` that speaks of the body would stay silent.
+    fn unreadable(&self, walk: &mut Walk<'_>) -> Result<(), Turned> {
+        let mode = self.rules().modes.authorize;
+        if walk.bites(Stage::Authorize, mode) {
+            let refusal = Refusal::new(Code::PolicyError)
+                .because("the policies speak about the body, which does not fit its schema and was let pass");
+            walk.judge::<()>(Stage::Authorize, mode, Err(refusal))?;
+        }
+        Ok(())
+    }
+
     /// The rules of the route that matched.
     pub fn rules(&self) -> &Rules {
         &self.rules
@@ -236,13 +250,21 @@ impl Granted {
         let mut walk = Walk::new(trail, clock);
         let rules = self.rules();
         let checked = rules.validate.body(method, body);
-        let value = walk.judge(Stage::Body, rules.modes.validate, checked)?.flatten();
+        let value = match rules.modes.validate {
+            Mode::Enforce | Mode::Shadow => walk.judge(Stage::Body, rules.modes.validate, checked)?.flatten(),
+            // It was read for the policies alone.
+            Mode::Off => checked.ok().flatten(),
+        };
         if self.asked == Asked::WithBody {
             let Some(request) = request else {
                 let refusal = Refusal::new(Code::InternalError).because("no request to ask the policies about");
                 return Err(walk.refuse(Stage::Authorize, refusal));
             };
-            self.ask(&mut walk, request, value.as_ref(), now)?;
+            if value.is_none() && !body.is_empty() {
+                self.unreadable(&mut walk)?;
+            } else {
+                self.ask(&mut walk, request, value.as_ref(), now)?;
+            }
         }
         Ok(Permit { granted: self })
     }

@@ -1,5 +1,8 @@
 //! What happened on the way? The one source of logs, metrics, spans and decision records.
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -26,7 +26,7 @@ fn admit(guard: &Guard, client: &str, body: DeclaredBody, counters: &dyn Counter
         method: &Method::GET,
         scheme: Scheme::Https,
         host: Cow::Borrowed("app.example.com"),
-        path: CanonicalPath::ROOT,
+        path: CanonicalPath::parse("/").unwrap(),
         query: None,
         headers: &headers,
         version: Version::HTTP_11,

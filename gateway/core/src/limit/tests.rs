@@ -86,7 +86,7 @@ fn charge(
         method: &Method::GET,
         scheme: Scheme::Https,
         host: Cow::Borrowed("app.example.com"),
-        path: CanonicalPath::ROOT,
+        path: CanonicalPath::parse("/").unwrap(),
         query: None,
         headers: &headers,
         version: Version::HTTP_11,
