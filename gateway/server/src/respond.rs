@@ -1,6 +1,8 @@
 //! How do we answer on our own behalf? The only code that writes a response of the gateway.
 
 mod page;
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
 

@@ -5,6 +5,9 @@
 //! it is whole and clean. A head that is not is replaced by [`STAND_IN`], so that the refusal is written
 //! where all refusals are written.
 
+#[cfg(test)]
+mod tests;
+
 use std::io::{Error, ErrorKind, IoSlice, Result};
 use std::pin::Pin;
 use std::sync::Arc;

@@ -1,5 +1,8 @@
 //! How can the application be sure that we sent this? A short-lived signed statement about the caller.
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +18,7 @@ use serde::Serialize;
 use super::identity::local_name;
 
 /// How long a statement holds. The contract allows five minutes at most.
-const LIFE: Duration = Duration::from_secs(300);
+const LIFE: Duration = Duration::from_mins(5);
 /// Statements kept, one per principal and upstream.
 const KEPT: usize = 10_000;
 

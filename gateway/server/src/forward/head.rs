@@ -1,5 +1,8 @@
 //! What does the application see of the head? Everything the client said, less what only we may say.
 
+#[cfg(test)]
+mod tests;
+
 use std::net::IpAddr;
 
 use http::{HeaderName, HeaderValue, header};

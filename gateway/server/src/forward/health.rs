@@ -1,5 +1,8 @@
 //! Is a target worth trying? Passive health: what real requests met.
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 

@@ -1,5 +1,8 @@
 //! Under which names does the application learn who is calling?
 
+#[cfg(test)]
+mod tests;
+
 use http::{HeaderName, HeaderValue};
 use pingora::http::RequestHeader;
 

@@ -1,5 +1,8 @@
 //! The names of one request: decision id, request id, trace context.
 
+#[cfg(test)]
+mod tests;
+
 use http::HeaderMap;
 
 use crate::world::random;
@@ -56,8 +59,13 @@ impl TraceContext {
         let lower_hex = |s: &str, n: usize| s.len() == n && s.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
         let nonzero = |s: &str| s.bytes().any(|b| b != b'0');
         let known = lower_hex(version, 2) && version != "ff" && (version != "00" || parts.next().is_none());
-        let good = known && lower_hex(trace, 32) && nonzero(trace) && lower_hex(span, 16) && nonzero(span);
-        let sampled = lower_hex(flags, 2) && u8::from_str_radix(flags, 16).is_ok_and(|f| f & 1 == 1);
+        let good = known
+            && lower_hex(flags, 2)
+            && lower_hex(trace, 32)
+            && nonzero(trace)
+            && lower_hex(span, 16)
+            && nonzero(span);
+        let sampled = u8::from_str_radix(flags, 16).is_ok_and(|f| f & 1 == 1);
         good.then(|| (trace.to_owned(), sampled))
     }
 }

@@ -1,0 +1,134 @@
+use std::pin::pin;
+use std::time::Duration;
+
+use portcullis_core::framing::ScanFault;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+
+use super::{Arrival, Guard, STAND_IN, Stream};
+
+/// The tests' own bound: nothing here takes so long.
+const LONG: Duration = Duration::from_hours(1);
+/// Over before the head is.
+const SHORT: Duration = Duration::from_millis(20);
+
+fn guarded(max_head: usize, limit: Duration) -> (DuplexStream, Stream) {
+    let (client, server) = duplex(64 * 1024);
+    (client, Guard::wrap(Box::new(server), max_head, limit))
+}
+
+/// One read, of at most so many bytes.
+async fn read(stream: &mut Stream, most: usize) -> Vec<u8> {
+    let mut bytes = vec![0; most];
+    let length = stream.read(&mut bytes).await.unwrap();
+    bytes.truncate(length);
+    bytes
+}
+
+fn guard(stream: &Stream) -> &Guard {
+    Guard::of(Some(stream)).unwrap()
+}
+
+const HEAD: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+
+#[tokio::test]
+async fn nothing_of_a_head_is_given_out_before_it_is_whole() {
+    let (mut client, mut stream) = guarded(512, LONG);
+    for byte in &HEAD[..HEAD.len() - 1] {
+        client.write_all(&[*byte]).await.unwrap();
+        let mut byte = [0];
+        let pending = futures::poll!(pin!(stream.read(&mut byte)));
+        assert!(pending.is_pending());
+    }
+    client.write_all(&HEAD[HEAD.len() - 1..]).await.unwrap();
+    assert_eq!(read(&mut stream, 512).await, HEAD);
+    assert_eq!((guard(&stream).arrival(), guard(&stream).facts().fault), (Arrival::InTime, None));
+}
+
+#[tokio::test]
+async fn a_head_is_given_out_in_as_small_pieces_as_are_asked_for() {
+    let (mut client, mut stream) = guarded(512, LONG);
+    client.write_all(HEAD).await.unwrap();
+    let mut whole = Vec::new();
+    while whole.len() < HEAD.len() {
+        whole.extend(read(&mut stream, 3).await);
+    }
+    assert_eq!(whole, HEAD);
+}
+
+#[tokio::test]
+async fn a_head_with_a_fault_is_replaced_and_nothing_follows_it() {
+    for (bytes, fault) in [
+        (b"GET /a b HTTP/1.1\r\n".as_slice(), ScanFault::RequestLine),
+        (b"GET / HTTP/1.1\nHost: a\n\n", ScanFault::RequestLine),
+    ] {
+        let (mut client, mut stream) = guarded(512, LONG);
+        client.write_all(bytes).await.unwrap();
+        client.write_all(HEAD).await.unwrap();
+        assert_eq!(read(&mut stream, 512).await, STAND_IN);
+        assert!(guard(&stream).facts().fault.is_some(), "{fault:?}");
+        guard(&stream).expect_head();
+        assert_eq!(read(&mut stream, 512).await, b"");
+    }
+}
+
+#[tokio::test]
+async fn a_head_that_is_too_large_is_never_held_whole() {
+    let (mut client, mut stream) = guarded(64, LONG);
+    client.write_all(b"GET / HTTP/1.1\r\nX: ").await.unwrap();
+    client.write_all(&[b'a'; 100]).await.unwrap();
+    assert_eq!(read(&mut stream, 512).await, STAND_IN);
+    assert!(guard(&stream).facts().fault.is_some());
+}
+
+#[tokio::test]
+async fn a_head_that_trickles_is_late_however_often_a_byte_comes() {
+    let (mut client, mut stream) = guarded(usize::MAX, SHORT);
+    let trickle = tokio::spawn(async move {
+        client.write_all(b"GET / HTTP/1.1\r\nX: ").await.unwrap();
+        while client.write_all(b"a").await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+    });
+    assert_eq!(read(&mut stream, 512).await, STAND_IN);
+    assert_eq!(guard(&stream).arrival(), Arrival::Late);
+    drop(stream);
+    trickle.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_client_that_says_nothing_is_late_too() {
+    let (_client, mut stream) = guarded(512, SHORT);
+    assert_eq!(read(&mut stream, 512).await, STAND_IN);
+    assert_eq!(guard(&stream).arrival(), Arrival::Late);
+}
+
+#[tokio::test]
+async fn the_end_of_the_stream_inside_a_head_is_the_end() {
+    let (mut client, mut stream) = guarded(512, LONG);
+    client.write_all(b"GET / HT").await.unwrap();
+    drop(client);
+    assert_eq!(read(&mut stream, 512).await, b"");
+}
+
+#[tokio::test]
+async fn the_next_head_is_held_back_again() {
+    let (mut client, mut stream) = guarded(512, LONG);
+    client.write_all(HEAD).await.unwrap();
+    assert_eq!(read(&mut stream, 512).await, HEAD);
+    guard(&stream).expect_head();
+    client.write_all(b"GET /2 HTTP/1.1\r\n").await.unwrap();
+    let mut byte = [0];
+    assert!(futures::poll!(pin!(stream.read(&mut byte))).is_pending());
+    client.write_all(b"Host: a\r\n\r\n").await.unwrap();
+    assert_eq!(read(&mut stream, 512).await, b"GET /2 HTTP/1.1\r\nHost: a\r\n\r\n");
+}
+
+#[tokio::test]
+async fn a_chunked_body_with_a_fault_ends_the_connection() {
+    let (mut client, mut stream) = guarded(512, LONG);
+    client.write_all(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n").await.unwrap();
+    read(&mut stream, 512).await;
+    client.write_all(b"\r\n").await.unwrap();
+    let mut bytes = [0; 16];
+    assert_eq!(stream.read(&mut bytes).await.unwrap_err().kind(), std::io::ErrorKind::InvalidData);
+}

@@ -1,0 +1,124 @@
+use std::net::IpAddr;
+
+use http::{HeaderName, HeaderValue};
+use pingora::http::{RequestHeader, ResponseHeader};
+
+use super::{Peer, clean_response, forwarded, put, strip};
+
+fn head(fields: &[(&'static str, &str)]) -> RequestHeader {
+    let mut head = RequestHeader::build("GET", b"/", None).unwrap();
+    for (name, value) in fields {
+        head.append_header(*name, HeaderValue::from_bytes(value.as_bytes()).unwrap()).unwrap();
+    }
+    head
+}
+
+/// What is left, as `name: value` in order of names.
+fn left(head: &RequestHeader) -> Vec<String> {
+    let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    let mut left: Vec<_> = head.headers.iter().map(|(name, value)| format!("{name}: {}", text(value))).collect();
+    left.sort();
+    left
+}
+
+fn stripped(peer: Peer, fields: &[(&'static str, &str)]) -> Vec<String> {
+    let identity = [HeaderName::from_static("x-sub")];
+    let mut head = head(fields);
+    strip(&mut head, peer, &[http::header::AUTHORIZATION], identity.iter());
+    left(&head)
+}
+
+#[test]
+fn removes_what_only_the_gateway_may_say_whoever_sends_it() {
+    for name in [
+        "x-portcullis-user",
+        "X-Portcullis-Assertion",
+        "x-portcullis-",
+        "X-HTTP-Method-Override",
+        "x-http-method",
+        "x-method-override",
+        "x-original-url",
+        "X-Rewrite-URL",
+        "x-middleware-subrequest",
+        "proxy",
+        "X-Sub",
+        "authorization",
+    ] {
+        for peer in [Peer::Stranger, Peer::TrustedProxy] {
+            assert_eq!(stripped(peer, &[(name, "a"), (name, "b"), ("accept", "c")]), ["accept: c"], "{name} {peer:?}");
+        }
+    }
+}
+
+#[test]
+fn believes_forwarding_and_tracing_of_trusted_proxies_only() {
+    for name in [
+        "forwarded",
+        "x-forwarded-for",
+        "x-forwarded-proto",
+        "x-forwarded-host",
+        "x-forwarded-port",
+        "x-forwarded-prefix",
+        "x-forwarded-server",
+        "x-real-ip",
+        "x-request-id",
+        "traceparent",
+        "tracestate",
+    ] {
+        assert_eq!(stripped(Peer::Stranger, &[(name, "a")]), Vec::<String>::new(), "{name}");
+        assert_eq!(stripped(Peer::TrustedProxy, &[(name, "a")]), [format!("{name}: a")]);
+    }
+}
+
+#[test]
+fn lets_no_api_key_through_in_any_field() {
+    for value in ["ptcl_test_a_b", "Bearer ptcl_test_a_b", "é ptcl_"] {
+        assert_eq!(stripped(Peer::Stranger, &[("x-anything", value)]), Vec::<String>::new(), "{value}");
+    }
+    assert_eq!(stripped(Peer::Stranger, &[("x-anything", "ptcl")]), ["x-anything: ptcl"]);
+}
+
+#[test]
+fn takes_its_own_cookies_out_and_leaves_the_others_as_they_are() {
+    let check = |cookies: &[&str], expected: &[&str]| {
+        let fields: Vec<_> = cookies.iter().map(|value| ("cookie", *value)).collect();
+        let expected: Vec<_> = expected.iter().map(|value| format!("cookie: {value}")).collect();
+        assert_eq!(stripped(Peer::Stranger, &fields), expected, "{cookies:?}");
+    };
+    check(&["__Host-portcullis=a"], &[]);
+    check(&["__Host-portcullis-login=a; b=c"], &["b=c"]);
+    check(&["b=c;__Host-portcullis=a;  d=e"], &["b=c; d=e"]);
+    check(&["__Host-portcullis=a", "b=c"], &["b=c"]);
+    check(&["b=c;d=e"], &["b=c;d=e"]);
+    check(&["b=__Host-portcullis"], &["b=__Host-portcullis"]);
+}
+
+#[test]
+fn nobody_else_sets_our_cookies() {
+    let mut answer = ResponseHeader::build(200, None).unwrap();
+    for value in ["__Host-portcullis=x; Path=/", " __Host-portcullis-login=x", "a=__Host-portcullis"] {
+        answer.append_header("set-cookie", value).unwrap();
+    }
+    clean_response(&mut answer);
+    let kept: Vec<_> = answer.headers.get_all("set-cookie").iter().collect();
+    assert_eq!(kept, ["a=__Host-portcullis"]);
+}
+
+#[test]
+fn appends_the_peer_to_what_a_trusted_proxy_said() {
+    let peer = IpAddr::from([10, 0, 0, 1]);
+    let mut fresh = head(&[]);
+    forwarded(&mut fresh, peer, "https", "app.example:8443");
+    let rest = ["x-forwarded-host: app.example:8443", "x-forwarded-proto: https"];
+    assert_eq!(left(&fresh), ["x-forwarded-for: 10.0.0.1", rest[0], rest[1]]);
+    let mut chained = head(&[("x-forwarded-for", "192.0.2.1"), ("x-forwarded-proto", "http")]);
+    forwarded(&mut chained, peer, "https", "app.example:8443");
+    assert_eq!(left(&chained), ["x-forwarded-for: 192.0.2.1, 10.0.0.1", rest[0], rest[1]]);
+}
+
+#[test]
+fn a_value_that_cannot_be_a_field_leaves_none_behind() {
+    let mut head = head(&[("x-request-id", "old")]);
+    put(&mut head, "x-request-id", "a\nb");
+    assert_eq!(left(&head), Vec::<String>::new());
+}
