@@ -303,14 +303,14 @@ impl Site {
     /// A connection of HTTP/1.1 made for `app.test`.
     pub async fn h1(&self) -> Client {
         let mut client = Client::h1(self.address(), "app.test", self.ca()).await.expect("a connection");
-        client.authority = "app.test".to_owned();
+        "app.test".clone_into(&mut client.authority);
         client
     }
 
     /// A connection of HTTP/2 made for `app.test`.
     pub async fn h2(&self) -> Client {
         let mut client = Client::h2(self.address(), "app.test", self.ca()).await.expect("a connection");
-        client.authority = "app.test".to_owned();
+        "app.test".clone_into(&mut client.authority);
         client
     }
 
@@ -368,7 +368,7 @@ impl Site {
 }
 
 fn validity() -> Validity {
-    let day = Duration::from_secs(86_400);
+    let day = Duration::from_hours(24);
     #[expect(clippy::disallowed_methods, reason = "certificates are valid from and until a time of day")]
     let now = SystemTime::now();
     Validity { from: now - day, until: now + 30 * day }

@@ -179,7 +179,7 @@ impl Gateway {
             tasks,
             grace: server.grace_period.0,
         };
-        gateway.services = serve(&shared, &snapshot, bound, admin, admin_tls, &stopped)?;
+        gateway.services = serve(&shared, &snapshot, bound, admin, admin_tls, &stopped);
         Ok(gateway)
     }
 
@@ -246,7 +246,7 @@ fn serve(
     admin: Admin,
     admin_tls: Option<admin::TlsSlot>,
     stopped: &watch::Receiver<bool>,
-) -> Result<Vec<tokio::task::JoinHandle<()>>, StartError> {
+) -> Vec<tokio::task::JoinHandle<()>> {
     let server = snapshot.server();
     let proxy = Arc::new(engine(Passage { shared: Arc::clone(shared) }, server));
     let limits = Limits {
@@ -285,7 +285,7 @@ fn serve(
     if let Some(listener) = bound.take("probes") {
         services.push(tokio::spawn(admin::serve_probes(admin, listener, stopped.clone())));
     }
-    Ok(services)
+    services
 }
 
 /// Pingora's HTTP engine around our callbacks, with every bound it has set.

@@ -50,9 +50,8 @@ pub(crate) struct Ctx {
     envelope: Envelope,
     permit: Option<Permit>,
     upstream: Option<Arc<Upstream>>,
-    /// A place among the upstream's requests, and the memory the body takes; given back on drop.
-    _place: Option<OwnedSemaphorePermit>,
-    _memory: Option<OwnedSemaphorePermit>,
+    /// A place among the upstream's requests, and the memory the body takes.
+    held: Held,
     /// The validated body, sent whole on every attempt.
     body: Option<Bytes>,
     inject: bool,
@@ -65,10 +64,11 @@ pub(crate) struct Ctx {
     facts: Option<outgoing::Facts>,
 }
 
-impl Ctx {
-    fn now(&self, passage: &Passage) -> Now {
-        passage.shared.world.clock.now()
-    }
+/// Shares of what is bounded, which go back when the request is dropped.
+#[derive(Default)]
+struct Held {
+    place: Option<OwnedSemaphorePermit>,
+    memory: Option<OwnedSemaphorePermit>,
 }
 
 #[async_trait]
@@ -164,7 +164,7 @@ impl ProxyHttp for Passage {
         ctx: &mut Ctx,
     ) -> Result<Option<Duration>> {
         match ctx.deadline {
-            Some(deadline) if ctx.now(self).steady > deadline => {
+            Some(deadline) if self.now().steady > deadline => {
                 Error::e_explain(ErrorType::ReadTimedout, "the request took longer than its `timeout`")
             }
             _ => Ok(None),
@@ -179,7 +179,7 @@ impl ProxyHttp for Passage {
             return FailToProxy { error_code: 0, can_reuse_downstream: false };
         };
         let error_code = refusal.code.status().as_u16();
-        let now = ctx.now(self).steady;
+        let now = self.now().steady;
         if let Some(recording) = &mut ctx.recording {
             recording.trail.step(Stage::Forward, End::Refused(refusal.code), now);
             recording.trail.refusal = Some(refusal.clone());
@@ -203,7 +203,7 @@ impl ProxyHttp for Passage {
             // What is left of the body must not be read as the next head.
             session.set_keepalive(None);
         }
-        let now = ctx.now(self);
+        let now = self.now();
         if let (Some(upstream), Some(target)) = (&ctx.upstream, ctx.target)
             && session.response_written().is_some()
             && let Some(target) = upstream.target(target)
@@ -236,9 +236,13 @@ impl ProxyHttp for Passage {
 }
 
 impl Passage {
+    fn now(&self) -> Now {
+        self.shared.world.clock.now()
+    }
+
     /// The whole way to a permit.
     async fn travel(&self, session: &mut Session, ctx: &mut Ctx) -> std::result::Result<(), Turned> {
-        let now = ctx.now(self);
+        let now = self.now();
         let published = self.shared.current();
         ctx.published = Some(Arc::clone(&published));
         let snapshot = &published.snapshot;
@@ -289,7 +293,7 @@ impl Passage {
                 .because("the upstream's `max_connections` are all in use")
                 .retry_after(Duration::from_secs(1))
         })?;
-        ctx._place = Some(place);
+        ctx.held.place = Some(place);
         ctx.upstream = Some(upstream);
         Ok(())
     }
@@ -317,7 +321,7 @@ impl Passage {
                         return Err(refusal.into());
                     }
                 };
-                ctx._memory = memory;
+                ctx.held.memory = memory;
                 let again = match &ctx.published {
                     Some(published) if granted.asks_with_body() => {
                         accept::request(session, Stream::Open, &published.snapshot).ok()
@@ -350,7 +354,7 @@ impl Passage {
     }
 
     fn choose_peer(&self, session: &mut Session, ctx: &mut Ctx) -> Result<Box<HttpPeer>> {
-        let now = ctx.now(self);
+        let now = self.now();
         let (Some(permit), Some(upstream)) = (&ctx.permit, &ctx.upstream) else {
             return Error::e_explain(ErrorType::InternalError, "no permit");
         };

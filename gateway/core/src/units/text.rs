@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Rate, Size, Span};
 
-const LONGEST: Duration = Duration::from_secs(3650 * 86_400);
+const LONGEST: Duration = Duration::from_hours(87600);
 const LARGEST: u64 = 1 << 40;
 
 pub(super) fn span(text: &str) -> Result<Span, String> {
@@ -65,9 +65,9 @@ fn unit_of_time(unit: &str) -> Option<Duration> {
         "us" => Duration::from_micros(1),
         "ms" => Duration::from_millis(1),
         "s" => Duration::from_secs(1),
-        "m" | "min" => Duration::from_secs(60),
-        "h" => Duration::from_secs(3600),
-        "d" => Duration::from_secs(86_400),
+        "m" | "min" => Duration::from_mins(1),
+        "h" => Duration::from_hours(1),
+        "d" => Duration::from_hours(24),
         _ => return None,
     })
 }

@@ -21,7 +21,7 @@ use super::head::Facts;
 use super::tls::TlsPolicy;
 use crate::observe::Metrics;
 
-/// The longest ClientHello that is read, in bytes.
+/// The longest `ClientHello` that is read, in bytes.
 const LONGEST_HELLO: usize = 64 * 1024;
 
 /// The bounds of one connection.
@@ -151,7 +151,7 @@ impl TlsAccept for Remember {
     }
 }
 
-/// Reads the ClientHello and puts its bytes back. Outer `None`: not TLS.
+/// Reads the `ClientHello` and puts its bytes back. Outer `None`: not TLS.
 async fn peek_server_name(tcp: &mut TcpStream) -> Option<Option<String>> {
     let mut acceptor = rustls::server::Acceptor::default();
     let mut seen = Vec::with_capacity(2048);

@@ -30,7 +30,7 @@ pub(crate) fn ends(session: &mut Session) -> Stream {
 pub(crate) fn request<'a>(session: &'a Session, ends: Stream, snapshot: &Snapshot) -> Result<Request<'a>, Refusal> {
     let received = session.req_header();
     let http2 = received.version == Version::HTTP_2;
-    let peer = session.client_addr().and_then(|address| address.as_inet()).map(|address| address.ip());
+    let peer = session.client_addr().and_then(|address| address.as_inet()).map(std::net::SocketAddr::ip);
     // Doubt refuses: without an address neither lists nor limits mean anything.
     let peer = peer.ok_or_else(|| Refusal::new(Code::InternalError).because("the peer has no address"))?;
     let tls = session.digest().and_then(|digest| digest.ssl_digest.as_ref());

@@ -79,11 +79,13 @@ impl Scan {
     }
 
     /// Whether the whole message has been read.
+    #[cfg(test)]
     pub(super) fn message_done(&self) -> bool {
         matches!(self.part, Part::Done(_))
     }
 
-    /// Whether the current message has begun: an idle connection may be closed before it has.
+    /// Whether the current message has begun.
+    #[cfg(test)]
     pub(super) fn has_begun(&self) -> bool {
         self.facts.head_bytes > 0
     }

@@ -19,7 +19,7 @@ use super::{Admin, access};
 use crate::world::sqlite::{NewKey, StoreError};
 
 /// How long a key holds when nobody says.
-const USUAL_LIFE: Duration = Duration::from_secs(90 * 86_400);
+const USUAL_LIFE: Duration = Duration::from_hours(2160);
 /// Keys on one page.
 const PAGE: u32 = 50;
 

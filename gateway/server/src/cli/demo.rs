@@ -117,14 +117,13 @@ struct Folder {
 
 fn data_folder(wanted: Option<&Path>) -> Result<Folder, String> {
     use std::os::unix::fs::DirBuilderExt as _;
-    let (path, temporary) = match wanted {
-        Some(path) => (path.to_owned(), false),
-        None => {
-            let mut drawn = [0u8; 8];
-            crate::world::random::fill(&mut drawn).map_err(|error| error.to_string())?;
-            let name = format!("portcullis-demo-{:016x}", u64::from_be_bytes(drawn));
-            (std::env::temp_dir().join(name), true)
-        }
+    let (path, temporary) = if let Some(path) = wanted {
+        (path.to_owned(), false)
+    } else {
+        let mut drawn = [0u8; 8];
+        crate::world::random::fill(&mut drawn).map_err(|error| error.to_string())?;
+        let name = format!("portcullis-demo-{:016x}", u64::from_be_bytes(drawn));
+        (std::env::temp_dir().join(name), true)
     };
     let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&path);
     made.map_err(|error| format!("`{}` cannot be created: {error}", path.display()))?;
@@ -232,7 +231,7 @@ async fn reader_key(gateway: &Gateway) -> Result<String, String> {
         metadata: serde_json::Map::new(),
         hash: key.hash,
         created_at: gateway.now(),
-        expires_at: Some(gateway.now().plus(std::time::Duration::from_secs(90 * 86_400))),
+        expires_at: Some(gateway.now().plus(std::time::Duration::from_hours(2160))),
     };
     gateway.store().create_key(record, "demo").await.map_err(|error| error.to_string())?;
     Ok(key.text.expose().to_owned())

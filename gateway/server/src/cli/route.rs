@@ -47,7 +47,7 @@ pub(super) fn route(args: &Args, format: Format) -> u8 {
                     println!("  largest body  {} bytes", rules.max_body());
                 }
                 (None, Some(refusal)) => {
-                    println!("{} {}: {}", refusal.code.status().as_u16(), refusal.code.name(), refusal.reason)
+                    println!("{} {}: {}", refusal.code.status().as_u16(), refusal.code.name(), refusal.reason);
                 }
                 (None, None) => {}
             }

@@ -36,7 +36,6 @@ pub(crate) struct Publisher {
 }
 
 impl Publisher {
-    #[expect(clippy::too_many_arguments, reason = "the composition root hands over all of it, once")]
     pub(crate) fn new(
         entry: PathBuf,
         source: Box<dyn Source + Send + Sync>,

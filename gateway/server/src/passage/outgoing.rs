@@ -22,7 +22,7 @@ use crate::respond;
 use crate::shared::Shared;
 
 /// A tunnel may be silent this long when neither route nor credential says otherwise.
-const LONGEST_SILENCE: Duration = Duration::from_secs(24 * 3600);
+const LONGEST_SILENCE: Duration = Duration::from_hours(24);
 
 /// What the connection and the head tell, beyond the lifetime of their borrows.
 #[derive(Clone, Debug)]

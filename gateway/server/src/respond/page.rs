@@ -1,5 +1,7 @@
 //! The pages that people see: a refusal, and the documentation of a code.
 
+use std::fmt::Write as _;
+
 use portcullis_core::refusal::{Code, Refusal};
 
 use super::Envelope;
@@ -24,7 +26,8 @@ pub(super) fn refusal(refusal: &Refusal, envelope: &Envelope) -> String {
     let row = refusal.code.row();
     let detail = if refusal.detail.is_empty() { row.detail } else { refusal.detail.as_ref() };
     let faults: String = refusal.extra.iter().flat_map(|extra| &extra.errors).fold(String::new(), |mut list, fault| {
-        list.push_str(&format!("<li><code>{}</code>: {}</li>", escape(&fault.pointer), escape(&fault.message)));
+        // Writing to a string cannot fail.
+        let _ = write!(list, "<li><code>{}</code>: {}</li>", escape(&fault.pointer), escape(&fault.message));
         list
     });
     let faults = if faults.is_empty() { faults } else { format!("<ul>{faults}</ul>") };

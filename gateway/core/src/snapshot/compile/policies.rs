@@ -63,15 +63,12 @@ fn text(work: &mut Work<'_>, source: &dyn Source, path: &Path, help: &str) -> Op
         }
     };
     let hash = ContentHash::of(&bytes);
-    match String::from_utf8(bytes) {
-        Ok(text) => {
-            work.read.push((path.to_owned(), hash));
-            Some(authorize::Source { file: path.display().to_string(), text })
-        }
-        Err(_) => {
-            refuse("is not UTF-8 text".to_owned());
-            None
-        }
+    if let Ok(text) = String::from_utf8(bytes) {
+        work.read.push((path.to_owned(), hash));
+        Some(authorize::Source { file: path.display().to_string(), text })
+    } else {
+        refuse("is not UTF-8 text".to_owned());
+        None
     }
 }
 

@@ -32,6 +32,7 @@ pub(super) fn first(scene: &Scene, headers: &Headers) -> String {
     let Scene { ports, .. } = scene;
     let base = format!("https://127.0.0.1:{}", ports.public);
     let curl = format!("curl -s -w '\\n%{{http_code}}\\n' --cacert {}", scene.ca.display());
+    let quiet = format!("curl -s -o /dev/null --cacert {}", scene.ca.display());
     let (alice, bob, key) = (headers.alice.display(), headers.bob.display(), headers.key.display());
     let order = |quantity: u32| {
         format!("-H 'Content-Type: application/json' -d '{{\"item\":\"tea\",\"quantity\":{quantity}}}'")
@@ -89,7 +90,6 @@ Paste any of these into another terminal:
         api_key = scene.api_key,
         good = order(2),
         bad = order(0),
-        quiet = format!("curl -s -o /dev/null --cacert {}", scene.ca.display()),
     );
     screen
 }
