@@ -11,7 +11,9 @@
     reason = "a harness fails by panicking"
 )]
 
+pub mod binary;
 pub mod client;
+pub mod clock;
 pub mod contracts;
 pub mod idp;
 pub mod keys;

@@ -4,14 +4,18 @@ use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use portcullis_certs::{Authority, Leaf, Purpose, Validity};
+use portcullis_core::ports::Clock;
 use portcullis_server::app::{Gateway, Options, StartError};
+use portcullis_server::world::clock::SystemClock;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::client::{Client, Raw};
+use crate::clock::TestClock;
 use crate::keys::{Algorithm, Signer, jwks};
 use crate::upstream::Upstream;
 
@@ -60,6 +64,7 @@ pub struct Setup {
     tokens: Option<String>,
     variables: HashMap<String, String>,
     target: Option<String>,
+    clock: Option<Arc<TestClock>>,
 }
 
 impl Default for Setup {
@@ -82,6 +87,7 @@ impl Setup {
             tokens: None,
             variables: HashMap::new(),
             target: None,
+            clock: None,
         }
     }
 
@@ -174,6 +180,13 @@ impl Setup {
         self
     }
 
+    /// The time, instead of the system's.
+    #[must_use]
+    pub fn clock(mut self, clock: &Arc<TestClock>) -> Self {
+        self.clock = Some(Arc::clone(clock));
+        self
+    }
+
     /// Writes everything and starts; panics when the gateway does not.
     pub async fn start(self) -> Site {
         match self.try_start().await {
@@ -202,12 +215,16 @@ impl Setup {
             files.write(path, content);
         }
         let options = Options { config: files.path("config/portcullis.toml"), variables: self.variables.clone() };
-        let gateway = match Gateway::start(options).await {
+        let clock: Arc<dyn Clock> = match self.clock {
+            Some(clock) => clock,
+            None => Arc::new(SystemClock::start()),
+        };
+        let gateway = match Gateway::start_by(Arc::clone(&clock), options.clone()).await {
             Ok(gateway) => gateway,
             Err(error) => return Err((error, folder)),
         };
         gateway.warm().await;
-        Ok(Site { gateway, upstream, signer, authority, files, _folder: folder })
+        Ok(Site { gateway, upstream, signer, authority, files, options, clock, _folder: folder })
     }
 
     fn config(&self, target: &str) -> String {
@@ -287,10 +304,23 @@ pub struct Site {
     pub signer: Signer,
     pub authority: Authority,
     pub files: Files,
+    options: Options,
+    clock: Arc<dyn Clock>,
     _folder: TempDir,
 }
 
 impl Site {
+    /// Stops the gateway, does `change` while none runs, and starts another on the same files and free ports.
+    pub async fn restart(self, change: impl FnOnce(&Files)) -> Result<Self, (StartError, TempDir)> {
+        let Self { gateway, upstream, signer, authority, files, options, clock, _folder: folder } = self;
+        gateway.stop().await;
+        change(&files);
+        match Gateway::start_by(Arc::clone(&clock), options.clone()).await {
+            Ok(gateway) => Ok(Self { gateway, upstream, signer, authority, files, options, clock, _folder: folder }),
+            Err(error) => Err((error, folder)),
+        }
+    }
+
     pub fn address(&self) -> SocketAddr {
         self.gateway.https.expect("an https listener")
     }

@@ -84,7 +84,11 @@ pub struct Gateway {
 impl Gateway {
     /// Compiles, opens the stores, binds, and serves. Nothing listens when it fails.
     pub async fn start(options: Options) -> Result<Self, StartError> {
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
+        Self::start_by(Arc::new(SystemClock::start()), options).await
+    }
+
+    /// As [`Self::start`], by a clock of the caller's own: expiry, limits and deadlines follow it.
+    pub async fn start_by(clock: Arc<dyn Clock>, options: Options) -> Result<Self, StartError> {
         let tickets = world::tickets().map_err(StartError::World)?;
         let source = Disk::with(options.variables);
 
