@@ -72,6 +72,8 @@ impl Publisher {
         };
         last.clear();
         if published.snapshot.version == before.snapshot.version {
+            // Files of key sets are not of the version, and may have changed all the same.
+            self.tell(&before);
             self.metrics.reload(true);
             return ReloadOutcome::Unchanged;
         }
