@@ -1,6 +1,6 @@
 //! Which keys do the token issuers have now? Fetched in the background, so that requests find them here.
 //!
-//! A set is fetched at start, then every `refresh`; after a failure sooner, backing off up to `refresh`. The
+//! A set is fetched at start, then every `refresh`; after a failure sooner, backing off up to 30 s. The
 //! last good set is used up to `max_age`, counted by the steady clock, and a copy on disk lets it survive a
 //! restart. A token with an unknown key id may ask for one fetch per `cooldown`; scheduled fetches do not
 //! count against that, so that a rotation right after one is still followed at once.

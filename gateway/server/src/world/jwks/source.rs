@@ -58,6 +58,8 @@ pub(super) enum Ask {
 }
 
 const FIRST_RETRY: Duration = Duration::from_secs(1);
+/// However long an issuer was away, its return is noticed within this.
+const LONGEST_RETRY: Duration = Duration::from_secs(30);
 
 impl Held {
     fn age(&self, now: Now) -> Duration {
@@ -161,14 +163,14 @@ impl Source {
         }
     }
 
-    /// `refresh` after a success; after failures 1, 2, 4 … seconds up to `refresh`. A part of it is chance, so
+    /// `refresh` after a success; after failures 1, 2, 4 … seconds up to 30, or `refresh` if that is less. A part of it is chance, so
     /// that replicas do not ask in step.
     pub(super) fn next_wait(&self) -> Duration {
         let failures = self.progress().failures;
         match failures.checked_sub(1) {
             None => spread(self.spec.refresh, 10),
             Some(doublings) => {
-                let wait = FIRST_RETRY.saturating_mul(1 << doublings.min(20)).min(self.spec.refresh);
+                let wait = FIRST_RETRY.saturating_mul(1 << doublings.min(20)).min(LONGEST_RETRY).min(self.spec.refresh);
                 spread(wait, 50)
             }
         }
