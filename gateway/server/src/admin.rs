@@ -43,10 +43,7 @@ impl Admin {
 }
 
 fn probes() -> Router<Admin> {
-    Router::new()
-        .route("/livez", get(health::livez))
-        .route("/readyz", get(health::readyz))
-        .route("/metrics", get(health::metrics))
+    Router::new().route("/livez", get(health::livez)).route("/metrics", get(health::metrics))
 }
 
 fn api(admin: &Admin) -> Router<Admin> {
@@ -62,6 +59,7 @@ fn api(admin: &Admin) -> Router<Admin> {
 /// Serves the admin API over HTTPS until `stopped` changes.
 pub(crate) async fn serve(admin: Admin, listener: TcpListener, tls: TlsSlot, stopped: watch::Receiver<bool>) {
     let router = probes()
+        .route("/readyz", get(health::readyz_in_detail))
         .merge(api(&admin))
         .fallback(problem::not_found)
         .method_not_allowed_fallback(problem::method_not_allowed)
@@ -81,7 +79,12 @@ pub(crate) async fn serve(admin: Admin, listener: TcpListener, tls: TlsSlot, sto
 
 /// Serves health and metrics alone over plain HTTP until `stopped` changes.
 pub(crate) async fn serve_probes(admin: Admin, listener: TcpListener, stopped: watch::Receiver<bool>) {
-    let router = probes().fallback(problem::not_found).with_state(admin);
+    // In clear text nobody shows a key, so there is no detail either.
+    let router = probes()
+        .route("/readyz", get(health::readyz))
+        .fallback(problem::not_found)
+        .method_not_allowed_fallback(problem::method_not_allowed)
+        .with_state(admin);
     let handle = axum_server::Handle::new();
     tokio::spawn(shut_down(handle.clone(), stopped));
     let served = match axum_server::from_tcp(listener) {

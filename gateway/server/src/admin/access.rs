@@ -36,28 +36,40 @@ pub(crate) fn mint(env: &str) -> Result<Minted, String> {
 }
 
 /// Whether the request shows the admin key.
-pub(super) async fn holds_key(admin: &Admin, headers: &HeaderMap) -> bool {
+///
+/// # Errors
+/// 401 for none or another, 503 when the store cannot tell.
+pub(super) async fn judge(admin: &Admin, headers: &HeaderMap) -> Result<(), Refused> {
+    let Some(shown) = shown(headers) else {
+        let detail = "this needs the admin key, as a bearer token";
+        return Err(Refused::new(StatusCode::UNAUTHORIZED, "authentication_required", detail));
+    };
+    let wrong = || Refused::new(StatusCode::UNAUTHORIZED, "invalid_api_key", "this is not the admin key");
+    let key = KeyText::parse(shown).map_err(|_| wrong())?;
+    let hash = admin.store.admin_key_hash().await.map_err(|error| Refused::store(&error))?;
+    match hash {
+        Some(hash) if verify_slices_are_equal(&key.hash(), &hash).is_ok() => Ok(()),
+        Some(_) | None => Err(wrong()),
+    }
+}
+
+/// The bearer token or `X-API-Key`; one that is not ASCII reads as empty, and no key is that.
+fn shown(headers: &HeaderMap) -> Option<&str> {
     let bearer = headers
         .get(header::AUTHORIZATION)
         .and_then(|value| value.to_str().ok())
         .and_then(|value| value.split_once(' '))
         .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
         .map(|(_, token)| token);
-    let shown = bearer.or_else(|| headers.get("x-api-key").and_then(|value| value.to_str().ok()));
-    let Some(Ok(key)) = shown.map(KeyText::parse) else { return false };
-    match admin.store.admin_key_hash().await {
-        Ok(Some(hash)) => verify_slices_are_equal(&key.hash(), &hash).is_ok(),
-        Ok(None) | Err(_) => false,
-    }
+    bearer.or_else(|| headers.get("x-api-key").map(|value| value.to_str().unwrap_or_default()))
 }
 
 /// Refuses whoever does not hold the key.
 pub(super) async fn demand_key(State(admin): State<Admin>, request: Request, next: Next) -> Response {
-    if holds_key(&admin, request.headers()).await {
-        return next.run(request).await;
+    match judge(&admin, request.headers()).await {
+        Ok(()) => next.run(request).await,
+        Err(refused) => refused.into_response(),
     }
-    Refused::new(StatusCode::UNAUTHORIZED, "authentication_required", "this needs the admin key, as a bearer token")
-        .into_response()
 }
 
 /// Refuses what a page of another origin, or a name that was rebound to us, makes a browser send.
@@ -65,7 +77,7 @@ pub(super) async fn check_host(State(_): State<Admin>, request: Request, next: N
     let host = request.headers().get(header::HOST).and_then(|value| value.to_str().ok());
     let host = host.or_else(|| request.uri().authority().map(axum::http::uri::Authority::as_str)).unwrap_or_default();
     let name = host.rsplit_once(':').map_or(host, |(name, port)| if port.ends_with(']') { host } else { name });
-    let local = name == "localhost"
+    let local = name.eq_ignore_ascii_case("localhost")
         || name.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
     if !local {
         return Refused::new(

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::body::Bytes;
+use axum::extract::rejection::{BytesRejection, PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -12,6 +13,7 @@ use portcullis_core::moment::Moment;
 use portcullis_core::units::Span;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use serde_path_to_error::Segment;
 use validator::{Validate, ValidationError};
 
 use super::problem::{FieldFault, Refused};
@@ -26,10 +28,10 @@ const PAGE: u32 = 50;
 #[derive(Debug, Deserialize, Validate)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Wanted {
-    #[validate(length(min = 1, max = 100, message = "1 to 100 characters"))]
+    #[validate(length(min = 1, max = 100, message = "1 to 100 characters"), custom(function = printable))]
     name: String,
     #[serde(default)]
-    #[validate(length(max = 200, message = "at most 200 characters"))]
+    #[validate(length(max = 200, message = "at most 200 characters"), custom(function = printable))]
     owner: String,
     #[serde(default)]
     #[validate(length(max = 32, message = "at most 32 roles"), custom(function = words))]
@@ -52,6 +54,14 @@ fn words(words: &[String]) -> Result<(), ValidationError> {
         return Ok(());
     }
     Err(ValidationError::new("words").with_message("each of 1 to 64 letters, digits or `_-.:/`".into()))
+}
+
+/// Names are printed on terminals.
+fn printable(text: &str) -> Result<(), ValidationError> {
+    if text.chars().any(char::is_control) {
+        return Err(ValidationError::new("printable").with_message("no control characters".into()));
+    }
+    Ok(())
 }
 
 #[derive(Serialize)]
@@ -91,15 +101,14 @@ fn shown<'a>(key: &'a KeyRecord, now: Moment, secret: Option<&'a str>) -> Shown<
 }
 
 fn parse(body: &[u8]) -> Result<Wanted, Refused> {
-    let new: Wanted = serde_json::from_slice(body).map_err(|error| {
-        let status = if error.is_data() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::BAD_REQUEST };
-        let code = if error.is_data() { "schema_violation" } else { "invalid_json" };
-        Refused::new(status, code, format!("the body cannot be read: {error}"))
-    })?;
+    let mut text = serde_json::Deserializer::from_slice(body);
+    let new: Wanted = serde_path_to_error::deserialize(&mut text).map_err(|fault| unreadable(&fault))?;
+    text.end().map_err(|_| not_json("something follows the JSON value"))?;
     new.validate().map_err(|faults| {
         let faults = faults.field_errors().into_iter().flat_map(|(field, faults)| {
             faults.iter().map(move |fault| FieldFault {
                 pointer: format!("/{field}"),
+                keyword: fault.code.to_string(),
                 message: fault.message.as_ref().map_or_else(|| "does not fit".to_owned(), ToString::to_string),
             })
         });
@@ -108,13 +117,39 @@ fn parse(body: &[u8]) -> Result<Wanted, Refused> {
     Ok(new)
 }
 
+/// What serde says of a wrong type names the value; the answer does not.
+fn unreadable(fault: &serde_path_to_error::Error<serde_json::Error>) -> Refused {
+    let error = fault.inner();
+    if !error.is_data() {
+        return not_json(&error.to_string());
+    }
+    let text = error.to_string();
+    let text = text.rsplit_once(" at line ").map_or(&*text, |(text, _)| text);
+    let message = match text.rsplit_once(", expected ") {
+        Some((said, expected)) if said.starts_with("invalid ") => format!("expected {expected}"),
+        Some(_) | None => text.to_owned(),
+    };
+    let pointer = fault.path().iter().fold(String::new(), |pointer, segment| match segment {
+        Segment::Map { key } => format!("{pointer}/{}", key.replace('~', "~0").replace('/', "~1")),
+        Segment::Seq { index } => format!("{pointer}/{index}"),
+        Segment::Enum { .. } | Segment::Unknown => pointer,
+    });
+    Refused::invalid(vec![FieldFault { pointer, keyword: "type".to_owned(), message }])
+}
+
+fn not_json(why: &str) -> Refused {
+    Refused::new(StatusCode::BAD_REQUEST, "invalid_json", format!("the body cannot be read: {why}"))
+}
+
 fn expiry(text: Option<&str>, now: Moment) -> Result<Option<Moment>, Refused> {
     let span = match text {
         None => USUAL_LIFE,
         Some("never") => return Ok(None),
         Some(text) => {
-            let fault =
-                |message: String| Refused::invalid(vec![FieldFault { pointer: "/expires_in".to_owned(), message }]);
+            let fault = |message: String| {
+                let (pointer, keyword) = ("/expires_in".to_owned(), "span".to_owned());
+                Refused::invalid(vec![FieldFault { pointer, keyword, message }])
+            };
             let span: Span = text.parse().map_err(fault)?;
             if span.0.is_zero() {
                 return Err(fault("a key that holds for no time is no key: write `90d`, or `never`".to_owned()));
@@ -125,8 +160,11 @@ fn expiry(text: Option<&str>, now: Moment) -> Result<Option<Moment>, Refused> {
     Ok(Some(now.plus(span)))
 }
 
-pub(super) async fn create(State(admin): State<Admin>, body: Bytes) -> Result<Response, Refused> {
-    let new = parse(&body)?;
+pub(super) async fn create(
+    State(admin): State<Admin>,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Refused> {
+    let new = parse(&body?)?;
     let now = admin.shared.world.clock.now().wall;
     let expires_at = expiry(new.expires_in.as_deref(), now)?;
     let key = access::mint("live").map_err(|fault| Refused::store(&fault))?;
@@ -159,7 +197,11 @@ pub(super) struct Page {
     cursor: Option<String>,
 }
 
-pub(super) async fn list(State(admin): State<Admin>, Query(page): Query<Page>) -> Result<Response, Refused> {
+pub(super) async fn list(
+    State(admin): State<Admin>,
+    page: Result<Query<Page>, QueryRejection>,
+) -> Result<Response, Refused> {
+    let Query(page) = page?;
     let limit = page.limit.unwrap_or(PAGE);
     let found = admin.store.list_keys(page.owner.as_deref(), limit, page.cursor.as_deref()).await;
     let found = found.map_err(|error| match error {
@@ -171,13 +213,21 @@ pub(super) async fn list(State(admin): State<Admin>, Query(page): Query<Page>) -
     Ok(Json(serde_json::json!({ "items": items, "next_cursor": found.next })).into_response())
 }
 
-pub(super) async fn show(State(admin): State<Admin>, Path(id): Path<String>) -> Result<Response, Refused> {
+pub(super) async fn show(
+    State(admin): State<Admin>,
+    id: Result<Path<String>, PathRejection>,
+) -> Result<Response, Refused> {
+    let Path(id) = id?;
     let found = admin.store.find_key(&id).await.map_err(|error| Refused::store(&error))?;
     let key = found.ok_or_else(no_such_key)?.record;
     Ok(Json(shown(&key, admin.shared.world.clock.now().wall, None)).into_response())
 }
 
-pub(super) async fn revoke(State(admin): State<Admin>, Path(id): Path<String>) -> Result<Response, Refused> {
+pub(super) async fn revoke(
+    State(admin): State<Admin>,
+    id: Result<Path<String>, PathRejection>,
+) -> Result<Response, Refused> {
+    let Path(id) = id?;
     let now = admin.shared.world.clock.now().wall;
     let revoked = admin.store.revoke_key(&id, "admin", now).await.map_err(|error| Refused::store(&error))?;
     let key = revoked.ok_or_else(no_such_key)?;

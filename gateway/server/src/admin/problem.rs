@@ -1,9 +1,11 @@
 //! Refusals of the admin API (RFC 9457).
 
 use axum::Json;
+use axum::extract::rejection::{BytesRejection, PathRejection, QueryRejection};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use serde_json::{Value, json};
 
 /// One refusal: a status, a stable code and a sentence.
 #[derive(Debug)]
@@ -11,13 +13,15 @@ pub(super) struct Refused {
     pub(super) status: StatusCode,
     pub(super) code: &'static str,
     pub(super) detail: String,
-    pub(super) errors: Vec<FieldFault>,
+    pub(super) errors: Vec<Value>,
 }
 
-/// What is wrong with one member of the body.
-#[derive(Debug, Serialize)]
+/// What is wrong with one member of the body. Never holds its value.
+#[derive(Debug)]
 pub(super) struct FieldFault {
+    /// RFC 6901.
     pub(super) pointer: String,
+    pub(super) keyword: String,
     pub(super) message: String,
 }
 
@@ -30,8 +34,11 @@ struct Document {
     detail: String,
     code: &'static str,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    errors: Vec<FieldFault>,
+    errors: Vec<Value>,
 }
+
+/// At most this many faults are told.
+const MOST_FAULTS: usize = 10;
 
 impl Refused {
     pub(super) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
@@ -40,6 +47,11 @@ impl Refused {
 
     pub(super) fn invalid(errors: Vec<FieldFault>) -> Self {
         let detail = "the body does not fit; see `errors`".to_owned();
+        let errors = errors
+            .into_iter()
+            .take(MOST_FAULTS)
+            .map(|fault| json!({ "pointer": fault.pointer, "keyword": fault.keyword, "message": fault.message }));
+        let errors = errors.collect();
         Self { status: StatusCode::UNPROCESSABLE_ENTITY, code: "schema_violation", detail, errors }
     }
 
@@ -47,6 +59,29 @@ impl Refused {
         let detail = "the store cannot be used, and nothing was written";
         tracing::error!(%error, "store failed");
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "dependency_unavailable", detail)
+    }
+}
+
+impl From<BytesRejection> for Refused {
+    fn from(rejection: BytesRejection) -> Self {
+        match rejection.status() {
+            StatusCode::PAYLOAD_TOO_LARGE => {
+                Self::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "the body is larger than 256 KiB")
+            }
+            _ => Self::new(StatusCode::BAD_REQUEST, "malformed_request", "the body did not arrive whole"),
+        }
+    }
+}
+
+impl From<PathRejection> for Refused {
+    fn from(_: PathRejection) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "malformed_request", "the path is not percent-encoded UTF-8")
+    }
+}
+
+impl From<QueryRejection> for Refused {
+    fn from(rejection: QueryRejection) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "invalid_parameter", rejection.body_text())
     }
 }
 
@@ -65,7 +100,13 @@ impl IntoResponse for Refused {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if self.status == StatusCode::UNAUTHORIZED {
-            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"portcullis admin\""));
+            // RFC 6750 §3: where nothing was shown, the challenge names no error.
+            let challenge = if self.code == "authentication_required" {
+                r#"Bearer realm="portcullis admin""#
+            } else {
+                r#"Bearer realm="portcullis admin", error="invalid_token", error_description="the key does not verify""#
+            };
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
         }
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));

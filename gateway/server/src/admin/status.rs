@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::Admin;
+use super::problem::Refused;
 use crate::control::ReloadOutcome;
 
 #[derive(Serialize)]
@@ -99,11 +100,13 @@ pub(super) async fn reload(State(admin): State<Admin>) -> Response {
         }
         Ok(ReloadOutcome::Unchanged) => Json(json!({ "result": "unchanged" })).into_response(),
         Ok(ReloadOutcome::Refused(errors)) => {
-            (StatusCode::UNPROCESSABLE_ENTITY, Json(json!({ "result": "refused", "errors": errors }))).into_response()
+            let detail = "the files do not hold together, and the old configuration stays in force; see `errors`";
+            let mut refused = Refused::new(StatusCode::UNPROCESSABLE_ENTITY, "config_refused", detail);
+            refused.errors = errors.iter().map(|error| json!(error)).collect();
+            refused.into_response()
         }
         Err(_) => {
-            super::problem::Refused::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", "the reload failed")
-                .into_response()
+            Refused::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", "the reload failed").into_response()
         }
     }
 }
