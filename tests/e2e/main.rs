@@ -2,4 +2,8 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
+mod admin;
+mod api_keys;
+mod identify;
 mod journey;
+mod jwks;

@@ -1,0 +1,6 @@
+//! What may operators do, and what is everybody else told?
+
+mod access;
+mod faults;
+mod status;
+mod store;
