@@ -19,17 +19,9 @@ const REWRITERS: [&str; 7] = [
     "proxy",
 ];
 
-/// What a trusted proxy may say, and nobody else.
-const FORWARDED: [&str; 8] = [
-    "forwarded",
-    "x-forwarded-for",
-    "x-forwarded-proto",
-    "x-forwarded-host",
-    "x-forwarded-port",
-    "x-forwarded-prefix",
-    "x-forwarded-server",
-    "x-real-ip",
-];
+/// What a trusted proxy may say, and nobody else; and every `X-Forwarded-…`.
+const FORWARDED: [&str; 2] = ["forwarded", "x-real-ip"];
+const X_FORWARDED: &str = "x-forwarded-";
 
 /// Ids that collide on purpose are worse than none.
 const TRACING: [&str; 3] = ["x-request-id", "traceparent", "tracestate"];
@@ -61,7 +53,8 @@ pub(crate) fn strip<'a>(
         let text = name.as_str();
         let reserved = text.starts_with(OURS)
             || REWRITERS.contains(&text)
-            || (peer == Peer::Stranger && (FORWARDED.contains(&text) || TRACING.contains(&text)));
+            || (peer == Peer::Stranger
+                && (FORWARDED.contains(&text) || text.starts_with(X_FORWARDED) || TRACING.contains(&text)));
         if reserved || carries_our_key(value) {
             gone.push(name.clone());
         }
@@ -76,9 +69,16 @@ fn carries_our_key(value: &HeaderValue) -> bool {
     value.as_bytes().windows(OUR_KEYS.len()).any(|window| window == OUR_KEYS.as_bytes())
 }
 
+/// Whether a pair of `Cookie`, or a `Set-Cookie`, begins with our prefix. Bytes, because an application may write
+/// any; in any case, because browsers compare the prefix so.
+fn is_our_cookie(pair: &[u8]) -> bool {
+    let pair = pair.trim_ascii_start();
+    pair.get(..OUR_COOKIES.len()).is_some_and(|prefix| prefix.eq_ignore_ascii_case(OUR_COOKIES.as_bytes()))
+}
+
 /// Takes our own cookies out of `Cookie`, and leaves the others byte for byte.
 fn strip_cookies(head: &mut RequestHeader) {
-    let mine = |value: &HeaderValue| value.to_str().is_ok_and(|v| v.contains(OUR_COOKIES));
+    let mine = |value: &HeaderValue| value.as_bytes().split(|b| *b == b';').any(is_our_cookie);
     if !head.headers.get_all(header::COOKIE).iter().any(mine) {
         return;
     }
@@ -88,7 +88,7 @@ fn strip_cookies(head: &mut RequestHeader) {
         .iter()
         .filter_map(|value| {
             let pairs = value.to_str().ok()?.split(';').map(str::trim);
-            let others: Vec<&str> = pairs.filter(|pair| !pair.starts_with(OUR_COOKIES)).collect();
+            let others: Vec<&str> = pairs.filter(|pair| !is_our_cookie(pair.as_bytes())).collect();
             if others.is_empty() { None } else { HeaderValue::try_from(others.join("; ")).ok() }
         })
         .collect();
@@ -117,7 +117,7 @@ pub(crate) fn put(head: &mut RequestHeader, name: &'static str, value: &str) {
 
 /// Cleans an answer of the application: nobody but us sets our cookies.
 pub(crate) fn clean_response(head: &mut ResponseHeader) {
-    let ours = |value: &HeaderValue| value.to_str().is_ok_and(|v| v.trim_start().starts_with(OUR_COOKIES));
+    let ours = |value: &HeaderValue| is_our_cookie(value.as_bytes());
     if !head.headers.get_all(header::SET_COOKIE).iter().any(ours) {
         return;
     }

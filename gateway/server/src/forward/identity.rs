@@ -34,7 +34,9 @@ impl IdentityNames {
 
     /// All names, to be removed from whatever a client sends.
     pub(crate) fn all(&self) -> impl Iterator<Item = &HeaderName> {
-        [&self.user, &self.email, &self.groups, &self.auth].into_iter().flatten().chain([&self.assertion])
+        // An application that believes Authelia's names believes this one too, which we never send.
+        static REMOTE_NAME: HeaderName = HeaderName::from_static("remote-name");
+        [&self.user, &self.email, &self.groups, &self.auth].into_iter().flatten().chain([&self.assertion, &REMOTE_NAME])
     }
 
     /// Adds what is known; nothing for a caller who is nobody in particular.
