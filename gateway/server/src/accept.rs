@@ -6,6 +6,7 @@
 mod front;
 mod guard;
 mod head;
+pub(crate) mod lease;
 mod scan;
 pub(crate) mod tls;
 

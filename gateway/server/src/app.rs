@@ -19,6 +19,7 @@ use portcullis_core::moment::Moment;
 use portcullis_core::ports::{Clock, Counters, World};
 use tokio::sync::{Semaphore, watch};
 
+use crate::accept::lease::Leased;
 use crate::accept::{Door, Front, Limits};
 use crate::admin::{self, Admin};
 use crate::control::tasks::Tasks;
@@ -292,8 +293,8 @@ fn serve(
     services
 }
 
-/// Pingora's HTTP engine around our callbacks, with every bound it has set.
-fn engine<P>(callbacks: P, server: &portcullis_core::config::ServerConfig) -> HttpProxy<P>
+/// Pingora's HTTP engine around our callbacks, with every bound it has set, and the one it lacks.
+fn engine<P>(callbacks: P, server: &portcullis_core::config::ServerConfig) -> Leased<P>
 where
     P: pingora::proxy::ProxyHttp,
 {
@@ -308,5 +309,5 @@ where
     let mut h2 = default_h2_options();
     h2.max_header_list_size(u32::try_from(server.max_header_bytes.0).unwrap_or(u32::MAX));
     proxy.h2_options = Some(h2);
-    proxy
+    Leased::new(proxy)
 }

@@ -6,6 +6,7 @@ pub(crate) mod head;
 mod health;
 mod identity;
 mod peers;
+mod tunnel;
 
 pub(crate) use assertion::Assertions;
-pub(crate) use peers::{Peers, Upstream};
+pub(crate) use peers::{Peers, Upstream, become_tunnel};

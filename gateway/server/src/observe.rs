@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use portcullis_core::moment::Now;
+use portcullis_core::ports::Clock;
 use portcullis_core::trail::Trail;
 
 pub(crate) use ids::Ids;
@@ -22,13 +23,16 @@ pub(crate) use streams::{Streams, Target};
 /// leaves while we wait is recorded too.
 pub(crate) struct Recording {
     streams: Arc<Streams>,
+    clock: Arc<dyn Clock>,
     pub(crate) trail: Trail,
     pub(crate) ids: Ids,
     pub(crate) began: Now,
-    /// The steady clock when the last byte was written; the beginning while there is none.
-    pub(crate) ended: Duration,
+    /// The steady clock when it was over; `None` while it is not, or was cut off.
+    pub(crate) ended: Option<Duration>,
     pub(crate) config_version: Arc<str>,
     pub(crate) head: HeadFacts,
+    /// When and why an answer under way is cut off.
+    pub(crate) lease: Option<(Duration, &'static str)>,
     /// 0 while nothing was answered: the client left.
     pub(crate) status: u16,
     pub(crate) request_bytes: u64,
@@ -54,14 +58,21 @@ pub(crate) struct HeadFacts {
 }
 
 impl Recording {
-    pub(crate) fn begin(streams: Arc<Streams>, ids: Ids, now: Now, config_version: Arc<str>) -> Self {
+    pub(crate) fn begin(
+        streams: Arc<Streams>,
+        ids: Ids,
+        (clock, now): (Arc<dyn Clock>, Now),
+        config_version: Arc<str>,
+    ) -> Self {
         streams.metrics.active(1);
         Self {
             streams,
+            clock,
             trail: Trail::begin(now.steady),
             ids,
             began: now,
-            ended: now.steady,
+            ended: None,
+            lease: None,
             config_version,
             head: HeadFacts::default(),
             status: 0,
@@ -74,13 +85,21 @@ impl Recording {
     }
 
     pub(crate) fn took(&self) -> Duration {
-        self.ended.saturating_sub(self.began.steady)
+        self.ended.unwrap_or(self.began.steady).saturating_sub(self.began.steady)
     }
 }
 
 impl Drop for Recording {
     fn drop(&mut self) {
         self.streams.metrics.active(-1);
+        let now = self.ended.unwrap_or_else(|| self.clock.now().steady);
+        if self.ended.is_none()
+            && self.error.is_empty()
+            && let Some((_, why)) = self.lease.filter(|(end, _)| now >= *end)
+        {
+            self.error = why;
+        }
+        self.ended = Some(now);
         if self.status == 0 {
             self.status = 499;
             if self.error.is_empty() {

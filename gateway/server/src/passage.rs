@@ -126,7 +126,7 @@ impl ProxyHttp for Passage {
     }
 
     fn fail_to_connect(&self, _: &mut Session, _: &HttpPeer, ctx: &mut Ctx, mut e: Box<Error>) -> Box<Error> {
-        let retry = failure::note(&self.shared, ctx, &e) && ctx.may_retry();
+        let retry = failure::note(&self.shared, ctx, &e) && ctx.may_retry() && ctx.has_another_target();
         e.set_retry(retry);
         e
     }
@@ -137,14 +137,16 @@ impl ProxyHttp for Passage {
         session: &mut Session,
         mut e: Box<Error>,
         ctx: &mut Ctx,
-        _reused: bool,
+        reused: bool,
     ) -> Box<Error> {
         let safe = session.req_header().method.is_safe();
         let upstream_failed = failure::note(&self.shared, ctx, &e);
         // INVARIANT: only safe methods are sent twice once the application may have seen them.
         let unanswered = session.response_written().is_none() && !session.as_ref().retry_buffer_truncated();
         let hung = matches!(e.etype(), ErrorType::ReadTimedout | ErrorType::WriteTimedout);
-        e.set_retry(safe && upstream_failed && unanswered && !hung && ctx.may_retry());
+        // A kept connection may have been closed meanwhile, which says nothing about the target.
+        let elsewhere = reused || ctx.has_another_target();
+        e.set_retry(safe && upstream_failed && unanswered && !hung && elsewhere && ctx.may_retry());
         e
     }
 
@@ -153,38 +155,40 @@ impl ProxyHttp for Passage {
         Self::CTX: Send + Sync,
     {
         outgoing::answer(session, head, ctx);
+        let now = self.now();
+        outgoing::lease(head, ctx, now);
         Ok(())
     }
 
     fn upstream_response_body_filter(
         &self,
         _: &mut Session,
-        _: &mut Option<Bytes>,
+        body: &mut Option<Bytes>,
         _: bool,
         ctx: &mut Ctx,
     ) -> Result<Option<Duration>> {
-        match ctx.deadline {
-            Some(deadline) if self.now().steady > deadline => {
-                Error::e_explain(ErrorType::ReadTimedout, "the request took longer than its `timeout`")
-            }
-            _ => Ok(None),
+        if let (Some(recording), Some(body)) = (&mut ctx.recording, body) {
+            // Should it be cut off, nobody else can tell how far it came.
+            recording.response_bytes = recording.response_bytes.saturating_add(body.len() as u64);
         }
+        Ok(None)
     }
 
     async fn fail_to_proxy(&self, session: &mut Session, e: &Error, ctx: &mut Ctx) -> FailToProxy
     where
         Self::CTX: Send + Sync,
     {
-        let Some(refusal) = failure::refusal(e, session.response_written().is_some()) else {
-            return FailToProxy { error_code: 0, can_reuse_downstream: false };
-        };
+        let answered = session.response_written().is_some();
+        let refusal = failure::refusal(e, answered);
         let error_code = refusal.code.status().as_u16();
         let now = self.now().steady;
         if let Some(recording) = &mut ctx.recording {
             recording.trail.step(Stage::Forward, End::Refused(refusal.code), now);
             recording.trail.refusal = Some(refusal.clone());
         }
-        if session.response_written().is_none() {
+        if !answered && refusal.code != Code::ClientGone {
+            // Pingora ends the connection after a failure: say so, or the client's next request meets a closed door.
+            session.set_keepalive(None);
             // When the client is gone there is nobody to tell.
             let _ = respond::refuse(session, &refusal, &ctx.envelope).await;
         }
@@ -212,7 +216,7 @@ impl ProxyHttp for Passage {
             target.succeeded();
         }
         if let Some(recording) = &mut ctx.recording {
-            recording.ended = now.steady;
+            recording.ended = Some(now.steady);
             recording.status = session.response_written().map_or(0, |head| head.status.as_u16());
             recording.request_bytes = session.body_bytes_read() as u64;
             recording.response_bytes = session.body_bytes_sent() as u64;
@@ -255,7 +259,8 @@ impl Passage {
             base: snapshot.public_url().to_owned(),
         };
         let streams = Arc::clone(&self.shared.streams);
-        let recording = Recording::begin(streams, ids, now, Arc::clone(&snapshot.version));
+        let clock = Arc::clone(&self.shared.world.clock);
+        let recording = Recording::begin(streams, ids, (clock, now), Arc::clone(&snapshot.version));
         let recording = ctx.recording.insert(recording);
         let clock = &*self.shared.world.clock;
 
@@ -376,6 +381,10 @@ impl Passage {
 }
 
 impl Ctx {
+    fn has_another_target(&self) -> bool {
+        self.upstream.as_ref().is_some_and(|upstream| upstream.has_another())
+    }
+
     fn may_retry(&self) -> bool {
         self.upstream.as_ref().is_some_and(|upstream| self.attempts <= upstream.spec.retries)
     }

@@ -72,7 +72,7 @@ pub struct RouteConfig {
     /// Whether the body is read and validated before the policies, so that they may speak about it.
     #[serde(default)]
     pub authorize_body: bool,
-    /// Time until the upstream's answer begins. Default: the upstream's `read_timeout`.
+    /// Time for the whole request; for a stream, until its answer begins. Default: none beyond the upstream's timeouts.
     #[validate(custom(function = checks::millis::<10, 86_400_000>))]
     pub timeout: Option<Span>,
     /// The longest life of a stream: WebSocket, server-sent events, gRPC. Default `1h`.

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
+use http::HeaderName;
 use pingora::protocols::ALPN;
 use pingora::upstreams::peer::HttpPeer;
 use pingora::utils::tls::{WrappedX509, parse_x509};
@@ -16,6 +17,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::health::Health;
 use super::identity::IdentityNames;
+use super::tunnel::Tunnels;
 
 /// Streams on one HTTP/2 connection to an upstream.
 const STREAMS: usize = 100;
@@ -23,6 +25,13 @@ const STREAMS: usize = 100;
 /// All upstreams of one configuration, by index.
 pub(crate) struct Peers {
     pub(crate) upstreams: Vec<Arc<Upstream>>,
+}
+
+impl Peers {
+    /// Every name under which some application learns who is calling: no client may say any of them to any.
+    pub(crate) fn identity_names(&self) -> impl Iterator<Item = &HeaderName> {
+        self.upstreams.iter().flat_map(|upstream| upstream.names.all())
+    }
 }
 
 /// One application, at one or more addresses.
@@ -108,6 +117,11 @@ impl Upstream {
         last_resort.filter(|(_, target)| !target.health.away())
     }
 
+    /// Whether a second attempt would go to another target than the first.
+    pub(crate) fn has_another(&self) -> bool {
+        self.targets.len() > 1
+    }
+
     pub(crate) fn target(&self, index: usize) -> Option<&Target> {
         self.targets.get(index)
     }
@@ -185,6 +199,15 @@ impl Target {
     pub(crate) fn failed(&self, now: Duration) {
         self.health.failed(now);
     }
+}
+
+/// The peer for a request that asks for an upgrade.
+pub(crate) fn become_tunnel(peer: &mut HttpPeer) {
+    peer.options.custom_l4 = Some(Arc::new(Tunnels));
+    // A kept connection that was made otherwise must not be taken for one.
+    peer.group_key = !peer.group_key;
+    // Nor is one kept: a tunnel is for one request.
+    peer.options.idle_timeout = Some(Duration::ZERO);
 }
 
 fn fingerprint(ders: &[CertificateDer<'static>]) -> u64 {

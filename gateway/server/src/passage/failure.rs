@@ -44,14 +44,12 @@ fn kind(e: &Error) -> &'static str {
     }
 }
 
-/// What the caller is told; `None` when nobody is there to be told.
-pub(super) fn refusal(e: &Error, answered: bool) -> Option<Refusal> {
-    let because = |code: Code| Some(Refusal::new(code).because(format!("{}: {e}", kind(e))));
+/// What the caller is told; `ClientGone` when nobody is there to be told.
+pub(super) fn refusal(e: &Error, answered: bool) -> Refusal {
+    let because = |code: Code| Refusal::new(code).because(format!("{}: {e}", kind(e)));
     match e.etype() {
         ErrorType::HTTPStatus(413) => because(Code::BodyTooLarge),
-        ErrorType::HTTPStatus(503) => {
-            because(Code::UpstreamUnavailable).map(|refusal| refusal.retry_after(Duration::from_secs(1)))
-        }
+        ErrorType::HTTPStatus(503) => because(Code::UpstreamUnavailable).retry_after(Duration::from_secs(1)),
         ErrorType::ReadTimedout | ErrorType::WriteTimedout if *e.esource() == ErrorSource::Downstream => {
             because(Code::RequestTimeout)
         }
@@ -61,9 +59,9 @@ pub(super) fn refusal(e: &Error, answered: bool) -> Option<Refusal> {
         | ErrorType::WriteTimedout => because(Code::UpstreamTimeout),
         _ => match e.esource() {
             ErrorSource::Upstream => because(Code::UpstreamFailed),
-            ErrorSource::Downstream if answered => None,
+            ErrorSource::Downstream if answered => because(Code::ClientGone),
             ErrorSource::Downstream => match e.etype() {
-                ErrorType::WriteError | ErrorType::ReadError | ErrorType::ConnectionClosed => None,
+                ErrorType::WriteError | ErrorType::ReadError | ErrorType::ConnectionClosed => because(Code::ClientGone),
                 _ => because(Code::MalformedRequest),
             },
             ErrorSource::Internal | ErrorSource::Unset => because(Code::InternalError),

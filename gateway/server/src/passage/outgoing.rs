@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use http::{HeaderName, HeaderValue, Version, header};
+use http::{HeaderName, HeaderValue, StatusCode, Version, header};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::proxy::Session;
 use pingora::upstreams::peer::{HttpPeer, HttpUpstreamRequestPolicy};
@@ -16,13 +16,15 @@ use portcullis_core::snapshot::Snapshot;
 use portcullis_core::trail::Trail;
 
 use super::Ctx;
+use crate::accept::lease;
+use crate::forward::become_tunnel;
 use crate::forward::head::{self, Peer};
 use crate::observe::HeadFacts;
 use crate::respond;
 use crate::shared::Shared;
 
-/// A tunnel may be silent this long when neither route nor credential says otherwise.
-const LONGEST_SILENCE: Duration = Duration::from_hours(24);
+/// The longest life of a stream where the route does not say.
+const LONGEST_STREAM: Duration = Duration::from_hours(1);
 
 /// What the connection and the head tell, beyond the lifetime of their borrows.
 #[derive(Clone, Debug)]
@@ -86,8 +88,9 @@ pub(super) fn dress(upstream_head: &mut RequestHeader, ctx: &mut Ctx, shared: &S
     let (Some(permit), Some(upstream), Some(facts)) = (&ctx.permit, &ctx.upstream, &ctx.facts) else {
         return Error::e_explain(ErrorType::InternalError, "no permit");
     };
+    let Some(published) = &ctx.published else { return Error::e_explain(ErrorType::InternalError, "no snapshot") };
     let peer = if facts.trusted { Peer::TrustedProxy } else { Peer::Stranger };
-    head::strip(upstream_head, peer, permit.consumed(), upstream.names.all());
+    head::strip(upstream_head, peer, permit.consumed(), published.peers.identity_names());
     if let Some(address) = facts.peer {
         head::forwarded(upstream_head, address, facts.scheme, &facts.host);
     }
@@ -139,20 +142,53 @@ pub(super) fn answer(session: &Session, head: &mut ResponseHeader, ctx: &Ctx) {
     }
 }
 
+/// Bounds what follows the head: a stream ends with its credential or after `max_stream`, everything else in its
+/// `timeout`. A stream's `timeout` is over when its answer begins.
+pub(super) fn lease(head: &ResponseHeader, ctx: &mut Ctx, now: Now) {
+    let Some(permit) = &ctx.permit else { return };
+    if head.status.is_informational() && head.status != StatusCode::SWITCHING_PROTOCOLS {
+        return;
+    }
+    let rules = permit.rules();
+    let ends = if rules.streams() || is_stream(head) {
+        let longest = (rules.max_stream.unwrap_or(LONGEST_STREAM), "max_stream");
+        let credential = permit.identity().expires_at.map(|end| (end.since(now.wall), "credential_expired"));
+        Some(credential.filter(|credential| credential.0 < longest.0).unwrap_or(longest))
+    } else {
+        ctx.deadline.map(|deadline| (deadline.saturating_sub(now.steady), "timeout"))
+    };
+    let Some((span, why)) = ends else { return };
+    lease::ends_after(span);
+    if let Some(recording) = &mut ctx.recording {
+        recording.lease = Some((now.steady.saturating_add(span), why));
+        recording.status = head.status.as_u16();
+    }
+}
+
+/// Answers that have no end of their own.
+fn is_stream(head: &ResponseHeader) -> bool {
+    let kind = head.headers.get(header::CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
+    let begins = |with: &[u8]| kind.get(..with.len()).is_some_and(|kind| kind.eq_ignore_ascii_case(with));
+    head.status == StatusCode::SWITCHING_PROTOCOLS || begins(b"text/event-stream") || begins(b"application/grpc")
+}
+
 /// The timeouts of one attempt.
 pub(super) fn bound(peer: &mut HttpPeer, permit: &Permit, deadline: Option<Duration>, now: Now, session: &Session) {
     let rules = permit.rules();
-    let credential = permit.identity().expires_at.map(|end| end.since(now.wall));
-    let rest = deadline.map(|deadline| deadline.saturating_sub(now.steady));
-    let silence = if rules.streams() {
-        // A silent stream is cut when it or its credential ends.
-        Some(rules.max_stream.unwrap_or(LONGEST_SILENCE))
+    if rules.streams() {
+        // Until the answer begins; its own silence may last as long as its life, to which `lease` sees.
+        let rest = deadline.map(|deadline| deadline.saturating_sub(now.steady));
+        if let Some(span) = rest.or(peer.options.read_timeout) {
+            lease::ends_after(span);
+        }
+        peer.options.read_timeout = Some(rules.max_stream.unwrap_or(LONGEST_STREAM));
+    } else if let Some(deadline) = deadline {
+        let rest = deadline.saturating_sub(now.steady).max(Duration::from_millis(1));
+        peer.options.read_timeout = Some(peer.options.read_timeout.map_or(rest, |silence| silence.min(rest)));
+    }
+    if rules.websocket && session.is_upgrade_req() {
+        become_tunnel(peer);
     } else {
-        peer.options.read_timeout
-    };
-    let shortest = [silence, rest, credential].into_iter().flatten().min();
-    peer.options.read_timeout = shortest.map(|span| span.max(Duration::from_millis(1)));
-    if !(rules.websocket && session.is_upgrade_req()) {
         peer.options.http_upstream_request_policy = HttpUpstreamRequestPolicy::deny_upgrades();
     }
 }

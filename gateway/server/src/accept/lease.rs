@@ -1,0 +1,85 @@
+//! How long may an answer go on? Until its credential or its time is over, whether bytes flow or not.
+//!
+//! Pingora's timeouts begin anew at each read, so a stream that says a word now and then outlives any of them, and an
+//! HTTP/2 stream has none. This wrapper drops the whole request when its lease is over: HTTP/1 closes the connection,
+//! HTTP/2 resets the stream.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use parking_lot::Mutex;
+use pingora::apps::{HttpServerApp, HttpServerOptions, ReusedHttpStream};
+use pingora::protocols::http::ServerSession;
+use pingora::protocols::http::v2::server::H2Options;
+use pingora::proxy::{HttpProxy, ProxyHttp};
+use pingora::server::ShutdownWatch;
+use tokio::time::Sleep;
+
+tokio::task_local! {
+    /// INVARIANT: Pingora runs all callbacks of one request in the task that called `process_new_http`.
+    static LEASE: Mutex<Option<Pin<Box<Sleep>>>>;
+}
+
+/// The request that this callback belongs to ends after `span`, whatever it is doing then.
+pub(crate) fn ends_after(span: Duration) {
+    let end = Box::pin(tokio::time::sleep(span));
+    // Without a scope there is nobody who could end it; every request has one.
+    let _ = LEASE.try_with(|lease| *lease.lock() = Some(end));
+}
+
+fn is_over(cx: &mut Context<'_>) -> bool {
+    LEASE.with(|lease| lease.lock().as_mut().is_some_and(|end| end.as_mut().poll(cx).is_ready()))
+}
+
+/// Pingora's engine, each request under a lease.
+pub(crate) struct Leased<P>(Arc<HttpProxy<P>>);
+
+impl<P> Leased<P> {
+    pub(crate) fn new(engine: HttpProxy<P>) -> Self {
+        Self(Arc::new(engine))
+    }
+}
+
+#[async_trait]
+impl<P> HttpServerApp for Leased<P>
+where
+    P: ProxyHttp + Send + Sync + 'static,
+    P::CTX: Send + Sync,
+{
+    async fn process_new_http(
+        self: &Arc<Self>,
+        session: ServerSession,
+        shutdown: &ShutdownWatch,
+    ) -> Option<ReusedHttpStream> {
+        let mut served = self.0.process_new_http(session, shutdown);
+        let bounded = poll_fn(move |cx| {
+            // First, because a busy stream may leave its task no budget for a clock; and again, to be woken by a
+            // lease that was granted just now.
+            if is_over(cx) {
+                return Poll::Ready(None);
+            }
+            match served.as_mut().poll(cx) {
+                Poll::Ready(done) => Poll::Ready(done),
+                Poll::Pending if is_over(cx) => Poll::Ready(None),
+                Poll::Pending => Poll::Pending,
+            }
+        });
+        LEASE.scope(Mutex::new(None), bounded).await
+    }
+
+    fn h2_options(&self) -> Option<H2Options> {
+        self.0.h2_options()
+    }
+
+    fn server_options(&self) -> Option<&HttpServerOptions> {
+        self.0.server_options()
+    }
+
+    async fn http_cleanup(&self) {
+        self.0.http_cleanup().await;
+    }
+}
