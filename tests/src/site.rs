@@ -392,9 +392,19 @@ impl Site {
     pub async fn log(self, name: &str) -> Vec<Value> {
         let Self { gateway, files, _folder, .. } = self;
         gateway.stop().await;
-        let text = files.read(name);
-        text.lines().map(|line| serde_json::from_str(line).expect("a JSON line")).collect()
+        lines(&files, name)
     }
+
+    /// As [`Self::log`]: the access lines and the decision records.
+    pub async fn logs(self) -> (Vec<Value>, Vec<Value>) {
+        let Self { gateway, files, _folder, .. } = self;
+        gateway.stop().await;
+        (lines(&files, "logs/access.jsonl"), lines(&files, "logs/decisions.jsonl"))
+    }
+}
+
+fn lines(files: &Files, log: &str) -> Vec<Value> {
+    files.read(log).lines().map(|line| serde_json::from_str(line).expect("a JSON line")).collect()
 }
 
 fn validity() -> Validity {

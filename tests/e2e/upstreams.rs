@@ -1,0 +1,197 @@
+//! What becomes of a request when the application is slow, broken, away or busy?
+
+use std::net::TcpListener;
+
+use portcullis_tests::client::Ended;
+use portcullis_tests::site::{Setup, Site};
+use portcullis_tests::upstream::{RawUpstream, Reply, Upstream};
+use portcullis_tests::within;
+
+const PAGE: (&str, &str) = ("page", "GET|POST /");
+
+fn setup() -> Setup {
+    Setup::new().section("[guard]\nrate = \"1000000/s\"\n").route(PAGE.0, PAGE.1, "public", "")
+}
+
+fn quoted(urls: &[String]) -> String {
+    urls.iter().map(|url| format!("\"{url}\"")).collect::<Vec<_>>().join(", ")
+}
+
+async fn on(urls: &[String], upstream: &str) -> Site {
+    setup().targets(&quoted(urls)).upstream(upstream).start().await
+}
+
+/// An address where nobody listens.
+fn nowhere() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    format!("http://{}", listener.local_addr().unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_connection_is_502() {
+    let site = on(&[nowhere()], "").await;
+    assert_eq!(site.h1().await.get("/", &[]).await.problem(), (502, "upstream_failed".to_owned()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_silent_application_is_504_by_either_timeout() {
+    for (upstream, route) in [("read_timeout = \"100ms\"", ""), ("", "timeout = \"100ms\"\n")] {
+        let site = Setup::new().upstream(upstream).route("page", "GET|POST /", "public", route).start().await;
+        site.upstream.always(|_| Reply::never());
+        for method in ["GET", "POST"] {
+            let answer = site.h1().await.send(method, "/", &[], "").await;
+            assert_eq!(answer.problem(), (504, "upstream_timeout".to_owned()), "{method} {upstream}{route}");
+        }
+        assert_eq!(site.upstream.heads(), 2, "what hung is not asked again");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_never_ends_is_cut_at_the_timeout() {
+    let site = Setup::new().route("page", "GET /", "public", "timeout = \"300ms\"\n").start().await;
+    let (reply, feed) = Reply::stream(200);
+    site.upstream.next(reply);
+    let mut client = site.h2().await;
+    let request = client.request("GET", "/", &[], "");
+    let mut response = client.open(request).await.unwrap();
+    let cut = async {
+        loop {
+            let _ = feed.send("more").await;
+            if http_body_util::BodyExt::frame(&mut response).await.is_none_or(|frame| frame.is_err()) {
+                return;
+            }
+        }
+    };
+    within("the answer to be cut", cut).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broken_answer_is_502_and_half_an_answer_is_not_made_whole() {
+    for answer in ["", "garbage\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nx"] {
+        let target = RawUpstream::closing(answer).await;
+        let site = on(&[target.url()], "").await;
+        let told = site.h1().await.get("/", &[]).await.problem();
+        assert_eq!(told, (502, "upstream_failed".to_owned()), "{answer:?}");
+    }
+    let target = RawUpstream::closing("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf").await;
+    let site = on(&[target.url()], "").await;
+    let mut raw = site.raw().await;
+    raw.send("GET / HTTP/1.1\r\nHost: app.test\r\n\r\n").await.unwrap();
+    assert_eq!(raw.answer().await, Err(Ended::Closed));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_before_the_body_reaches_the_client() {
+    let target = RawUpstream::keeping("HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno").await;
+    let site = on(&[target.url()], "").await;
+    let mut raw = site.raw().await;
+    raw.send("POST / HTTP/1.1\r\nHost: app.test\r\nContent-Length: 100000\r\n\r\nbeginning").await.unwrap();
+    let answer = raw.answer().await.unwrap();
+    assert_eq!((answer.status, &answer.body[..]), (403, &b"no"[..]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_are_kept_and_targets_share_the_load() {
+    let (one, two) = (Upstream::recording().await, Upstream::recording().await);
+    let site = on(&[one.url(), two.url()], "").await;
+    let mut client = site.h1().await;
+    for _ in 0..6 {
+        assert_eq!(client.get("/", &[]).await.status, 200);
+    }
+    assert_eq!((one.requests().len(), two.requests().len()), (3, 3));
+    assert_eq!((one.connections(), two.connections()), (1, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_safe_requests_go_to_a_second_target() {
+    let (broken, good) = (RawUpstream::closing("").await, Upstream::recording().await);
+    let site = on(&[broken.url(), good.url()], "").await;
+    let mut client = site.h1().await;
+    for _ in 0..2 {
+        assert_eq!(client.get("/", &[]).await.status, 200);
+    }
+    let before = broken.heads().len();
+    assert_eq!(good.requests().len(), 2);
+    let mut statuses = Vec::new();
+    for _ in 0..2 {
+        statuses.push(site.h1().await.send("POST", "/", &[], "once").await.status.as_u16());
+    }
+    statuses.sort_unstable();
+    assert_eq!(statuses, [200, 502]);
+    assert_eq!((broken.heads().len(), good.requests().len()), (before + 1, 3), "each POST was sent once");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn attempts_are_bounded() {
+    for (upstream, attempts) in [("retries = 0", 1), ("", 2), ("retries = 2", 3)] {
+        let mut targets = Vec::new();
+        for _ in 0..4 {
+            targets.push(RawUpstream::closing("").await);
+        }
+        let urls: Vec<String> = targets.iter().map(RawUpstream::url).collect();
+        let site = on(&urls, upstream).await;
+        assert_eq!(site.h1().await.get("/", &[]).await.problem().0, 502);
+        let heads: usize = targets.iter().map(|target| target.heads().len()).sum();
+        assert_eq!(heads, attempts, "{upstream}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_target_that_failed_three_times_is_left_alone_and_comes_back() {
+    let site = setup().start().await;
+    for _ in 0..3 {
+        site.upstream.next(Reply::closed());
+    }
+    for _ in 0..3 {
+        let failed = site.h1().await.get("/", &[]).await;
+        assert_eq!(failed.problem(), (502, "upstream_failed".to_owned()));
+        assert_eq!(failed.header("connection"), Some("close"), "as it will be");
+    }
+    let away = site.h1().await.get("/", &[]).await;
+    assert_eq!(away.problem(), (503, "upstream_unavailable".to_owned()));
+    assert_eq!(away.header("retry-after"), Some("1"));
+    assert_eq!(site.upstream.heads(), 3, "it was not asked");
+    within("the target to be tried again", async { while site.h1().await.get("/", &[]).await.status != 200 {} }).await;
+    assert_eq!(site.h1().await.get("/", &[]).await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_others_carry_on_while_one_is_away() {
+    let good = Upstream::recording().await;
+    let site = on(&[nowhere(), good.url()], "").await;
+    let mut client = site.h1().await;
+    for _ in 0..8 {
+        assert_eq!(client.send("POST", "/", &[], "x").await.status, 200, "a refused connection sent nothing yet");
+    }
+    assert_eq!(good.requests().len(), 8);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn more_requests_than_the_upstream_may_have_are_shed() {
+    let site = setup().upstream("max_connections = 1").start().await;
+    let (reply, release) = Reply::ok().held();
+    site.upstream.next(reply);
+    let mut first = site.h1().await;
+    let first = tokio::spawn(async move { first.get("/", &[]).await });
+    site.upstream.wait_for_heads(1).await;
+    let shed = site.h1().await.get("/", &[]).await;
+    assert_eq!((shed.problem(), shed.header("retry-after")), ((503, "overloaded".to_owned()), Some("1")));
+    release.go();
+    assert_eq!(first.await.unwrap().status, 200);
+    assert_eq!(site.h1().await.get("/", &[]).await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_who_leaves_is_recorded() {
+    let site = setup().start().await;
+    let (reply, release) = Reply::ok().held();
+    site.upstream.next(reply);
+    let mut raw = site.raw().await;
+    raw.send("GET / HTTP/1.1\r\nHost: app.test\r\n\r\n").await.unwrap();
+    site.upstream.wait_for_heads(1).await;
+    drop(raw);
+    let lines = site.log("logs/decisions.jsonl").await;
+    let told: Vec<_> = lines.iter().map(|line| (line["status"].as_u64(), line["outcome"].as_str())).collect();
+    assert_eq!(told, [(Some(499), Some("client_gone"))]);
+    release.go();
+}
