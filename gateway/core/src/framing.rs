@@ -22,6 +22,7 @@ use crate::refusal::{Code, Refusal};
 use crate::request::{Request, Scheme};
 
 pub use raw::{RawFacts, ScanFault};
+pub use target::authority_of;
 
 /// A request's head as it was received, before anything is believed.
 #[derive(Clone, Copy, Debug)]

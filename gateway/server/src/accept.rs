@@ -7,6 +7,7 @@ mod front;
 mod guard;
 mod head;
 pub(crate) mod lease;
+mod names;
 mod scan;
 pub(crate) mod tls;
 

@@ -287,7 +287,7 @@ impl Passage {
             let granted = journey::decide(&request, snapshot, &self.shared.world, now, &mut recording.trail).await;
             ctx.envelope.cors = outgoing::cors_fields(&recording.trail, snapshot, &request);
             let granted = granted?;
-            ctx.facts = Some(facts.with(&request));
+            ctx.facts = Some(facts.with(&request, session.req_header().raw_path()));
             granted
         };
         let upstream = published.peers.upstreams.get(granted.rules().upstream).cloned();
@@ -351,6 +351,10 @@ impl Passage {
                     && recording.trail.refusal.is_none()
                 {
                     recording.trail.refusal = Some(refusal.clone());
+                }
+                if matches!(refusal.code, Code::InvalidHost | Code::MalformedRequest) {
+                    // Whoever bends one request is not trusted with the boundary of the next.
+                    session.set_keepalive(None);
                 }
                 respond::refuse(session, &refusal, &ctx.envelope).await
             }

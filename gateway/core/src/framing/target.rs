@@ -40,13 +40,18 @@ pub(super) fn check_method(method: &Method) -> Result<(), Refusal> {
     if method.as_str().bytes().any(|byte| byte.is_ascii_lowercase()) {
         return Err(malformed("the method holds lower-case letters: write it in upper case"));
     }
-    let allow = [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS];
     let reason = match *method {
         Method::CONNECT => "`CONNECT` is never served",
         Method::TRACE => "`TRACE` is never served: it would show the caller the fields the gateway adds",
         _ => "the method is not in the IANA registry",
     };
-    Err(Refusal::new(Code::MethodNotAllowed).because(reason).allow(allow.to_vec()))
+    Err(not_served(reason))
+}
+
+/// 405 for a method that no route can have.
+pub(super) fn not_served(reason: &'static str) -> Refusal {
+    let allow = [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS];
+    Refusal::new(Code::MethodNotAllowed).because(reason).allow(allow.to_vec())
 }
 
 /// Origin form, or absolute form under HTTP/1 (RFC 9112 §3.2); the other two are not for us.
@@ -63,8 +68,7 @@ pub(super) fn read<'a>(head: &Head<'a>) -> Result<Target<'a>, Refusal> {
             return Err(malformed("`:path` is a whole URL: send the path alone"));
         }
         Some(rest) => {
-            let end = rest.find(['/', '?']).unwrap_or(rest.len());
-            let (authority, origin) = rest.split_at_checked(end).unwrap_or((rest, ""));
+            let (authority, origin) = split_authority(rest);
             (Some(authority), origin)
         }
         None if text == "*" => return Err(malformed("the target `*` is not served: name a path")),
@@ -82,6 +86,17 @@ pub(super) fn read<'a>(head: &Head<'a>) -> Result<Target<'a>, Refusal> {
         check_query(query)?;
     }
     Ok(Target { authority, path, query })
+}
+
+/// The parts of what follows `://`.
+fn split_authority(rest: &str) -> (&str, &str) {
+    let end = rest.find(['/', '?']).unwrap_or(rest.len());
+    rest.split_at_checked(end).unwrap_or((rest, ""))
+}
+
+/// The authority of an absolute target; `None` for any other form.
+pub fn authority_of(target: &str) -> Option<&str> {
+    scheme_end(target).map(|rest| split_authority(rest).0)
 }
 
 /// What follows `http://` or `https://`, in any case.

@@ -22,10 +22,11 @@ use pingora::protocols::{
     ALPN, GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl, Stream, TimingDigest,
     UniqueID, UniqueIDType,
 };
-use portcullis_core::framing::RawFacts;
+use portcullis_core::framing::{RawFacts, ScanFault};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
+use super::names;
 use super::scan::Scan;
 
 /// What Pingora reads instead of a head that is refused. Nothing of the client's remains in it.
@@ -154,6 +155,12 @@ impl Guard {
                 return Poll::Ready(Ok(()));
             }
             if scan.head_done() {
+                let surplus = scan.has_surplus().then_some(ScanFault::Pipelined);
+                if let Some(fault) = names::fault(&self.held).or(surplus) {
+                    scan.blame(fault);
+                    self.refuse();
+                    return Poll::Ready(Ok(()));
+                }
                 self.deadline = None;
                 self.state.store(OPEN, Ordering::Relaxed);
                 return Poll::Ready(Ok(()));

@@ -36,8 +36,6 @@ enum Part {
     Chunked(Chunked),
     /// The message is complete. `Surplus::Some` once more has come: a pipelined request, or a tunnel's bytes.
     Done(Surplus),
-    /// The head leaves the length open; framing refuses it, and the connection cannot be used again.
-    Unbounded,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -80,14 +78,18 @@ impl Scan {
 
     /// Whether the whole message has been read.
     #[cfg(test)]
-    pub(super) fn message_done(&self) -> bool {
+    fn message_done(&self) -> bool {
         matches!(self.part, Part::Done(_))
     }
 
-    /// Whether the current message has begun.
-    #[cfg(test)]
-    pub(super) fn has_begun(&self) -> bool {
-        self.facts.head_bytes > 0
+    /// Whether more came than the whole message.
+    pub(super) fn has_surplus(&self) -> bool {
+        matches!(self.part, Part::Done(Surplus::Some))
+    }
+
+    /// Makes a fault of what only the whole head shows.
+    pub(super) fn blame(&mut self, fault: ScanFault) {
+        self.facts.fault = self.facts.fault.or(Some(fault));
     }
 
     /// What was noted about the current message, complete once [`Self::head_done`] save for faults in the body.
@@ -102,7 +104,7 @@ impl Scan {
     pub(super) fn next_request(&mut self) {
         let fault = match self.part {
             Part::Done(Surplus::None) => self.facts.fault,
-            Part::Chunked(_) | Part::Done(Surplus::Some) | Part::Head(_) | Part::Length(_) | Part::Unbounded => {
+            Part::Chunked(_) | Part::Done(Surplus::Some) | Part::Head(_) | Part::Length(_) => {
                 self.facts.fault.or(Some(ScanFault::Pipelined))
             }
         };
@@ -115,7 +117,7 @@ impl Scan {
         match &mut self.part {
             Part::Head(head) => {
                 let rest = head.read(bytes, self.max_head, &mut self.facts)?;
-                if let Some(body) = head.ended(&self.facts) {
+                if let Some(body) = head.ended(&self.facts)? {
                     self.part = body;
                 }
                 Ok(rest)
@@ -139,7 +141,6 @@ impl Scan {
                 *surplus = Surplus::Some;
                 Ok(&[])
             }
-            Part::Unbounded => Ok(&[]),
         }
     }
 }

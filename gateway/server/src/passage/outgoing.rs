@@ -33,6 +33,8 @@ pub(crate) struct Facts {
     pub(crate) trusted: bool,
     scheme: &'static str,
     host: String,
+    /// The target in origin form, where the client used the absolute form.
+    origin: Option<String>,
 }
 
 impl Facts {
@@ -40,13 +42,17 @@ impl Facts {
         let address = session.client_addr().and_then(|address| address.as_inet());
         let peer = address.map(|address| address.ip().to_canonical());
         let trusted = peer.is_some_and(|peer| snapshot.trusts(peer));
-        Self { peer, trusted, scheme: "https", host: String::new() }
+        Self { peer, trusted, scheme: "https", host: String::new(), origin: None }
     }
 
     /// With what framing made of the head.
-    pub(super) fn with(mut self, request: &Request<'_>) -> Self {
+    pub(super) fn with(mut self, request: &Request<'_>, raw_target: &[u8]) -> Self {
         self.scheme = request.scheme.as_str();
         self.host = request.host.to_string();
+        if !raw_target.starts_with(b"/") {
+            let path = request.path.as_str();
+            self.origin = Some(request.query.map_or_else(|| path.to_owned(), |query| format!("{path}?{query}")));
+        }
         let host = request.headers.get(header::HOST).and_then(|v| v.to_str().ok());
         if let Some(host) = host {
             host.clone_into(&mut self.host);
@@ -89,6 +95,10 @@ pub(super) fn dress(upstream_head: &mut RequestHeader, ctx: &mut Ctx, shared: &S
         return Error::e_explain(ErrorType::InternalError, "no permit");
     };
     let Some(published) = &ctx.published else { return Error::e_explain(ErrorType::InternalError, "no snapshot") };
+    if let Some(origin) = &facts.origin {
+        // What was matched is what is forwarded; nobody behind us is to make something else of the authority.
+        upstream_head.set_raw_path(origin.as_bytes())?;
+    }
     let peer = if facts.trusted { Peer::TrustedProxy } else { Peer::Stranger };
     head::strip(upstream_head, peer, permit.consumed(), published.peers.identity_names());
     if let Some(address) = facts.peer {

@@ -9,6 +9,9 @@ use super::{Part, Surplus, is_token};
 /// The version without its last digit.
 const VERSION: &[u8] = b"HTTP/1.";
 
+/// Pingora itself reads 256 field lines and answers more without a word why; `max_header_fields` is at most 200.
+const MOST_FIELDS: usize = 256;
+
 #[derive(Clone, Debug)]
 pub(super) struct HeadScan {
     at: At,
@@ -17,6 +20,8 @@ pub(super) struct HeadScan {
     /// The last `Content-Length`, if it is a number.
     length: Option<u64>,
     coding: Coding,
+    /// Lines so far.
+    fields: usize,
 }
 
 /// Where in the head the next byte stands. `First`: it is the first byte of its element.
@@ -54,6 +59,7 @@ impl HeadScan {
             lines: FieldLines::new(),
             length: None,
             coding: Coding::Other,
+            fields: 0,
         }
     }
 
@@ -122,6 +128,10 @@ impl HeadScan {
             (At::Fields | At::Ended, _) => match self.lines.read(byte)? {
                 Event::Nothing => At::Fields,
                 Event::Line => {
+                    self.fields += 1;
+                    if self.fields > MOST_FIELDS {
+                        return Err(ScanFault::HeadTooLarge);
+                    }
                     self.note_line(facts);
                     At::Fields
                 }
@@ -153,7 +163,11 @@ impl HeadScan {
             Some(b"host") => facts.hosts = facts.hosts.saturating_add(1),
             Some(b"content-length") => {
                 facts.content_lengths = facts.content_lengths.saturating_add(1);
-                let digits = value.filter(|value| value.iter().all(u8::is_ascii_digit));
+                // A leading zero is octal to some.
+                let plain = |value: &[u8]| {
+                    value.iter().all(u8::is_ascii_digit) && (value.len() == 1 || !value.starts_with(b"0"))
+                };
+                let digits = value.filter(|value| plain(value));
                 self.length = digits.and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok());
             }
             Some(b"transfer-encoding") => {
@@ -165,17 +179,17 @@ impl HeadScan {
         }
     }
 
-    /// What follows, once the head has ended. Whatever framing refuses is unbounded.
-    pub(super) fn ended(&self, facts: &RawFacts) -> Option<Part> {
+    /// What follows, once the head has ended. Without one length nobody knows.
+    pub(super) fn ended(&self, facts: &RawFacts) -> Result<Option<Part>, ScanFault> {
         if self.at != At::Ended {
-            return None;
+            return Ok(None);
         }
-        Some(match (facts.transfer_encodings, facts.content_lengths, self.length) {
+        Ok(Some(match (facts.transfer_encodings, facts.content_lengths, self.length) {
             (0, 0, _) | (0, 1, Some(0)) => Part::Done(Surplus::None),
             (0, 1, Some(length)) => Part::Length(length),
             (1, 0, _) if self.coding == Coding::Chunked && self.version == Minor::One => Part::Chunked(Chunked::new()),
-            (_, _, _) => Part::Unbounded,
-        })
+            (_, _, _) => return Err(ScanFault::BodyLength),
+        }))
     }
 }
 

@@ -1,0 +1,59 @@
+//! Whom does an HTTP/1 head name? Asked before Pingora, which answers some of these itself, without a word why and
+//! without a line in any log: `CONNECT`, several hosts, user information, a target that contradicts `Host`.
+
+use portcullis_core::framing::{ScanFault, authority_of};
+use portcullis_core::request::Authority;
+
+/// What is wrong with the method or the host of a head that is otherwise well-formed. `None`: nothing.
+pub(super) fn fault(head: &[u8]) -> Option<ScanFault> {
+    let mut lines = head.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
+    let mut words = lines.next()?.split(|byte| *byte == b' ');
+    if words.next() == Some(b"CONNECT") {
+        return Some(ScanFault::Connect);
+    }
+    let target = words.next().unwrap_or_default();
+    let named = std::str::from_utf8(target).ok().and_then(authority_of);
+    if named.is_none() && !target.starts_with(b"/") {
+        return Some(ScanFault::TargetForm);
+    }
+    let mut hosts = lines.take_while(|line| !line.is_empty()).filter_map(host);
+    let (Some(host), None) = (hosts.next(), hosts.next()) else { return Some(ScanFault::Host) };
+    let text = std::str::from_utf8(host).ok().filter(|text| Authority::parse(text).is_ok());
+    // Byte for byte, as Pingora compares them.
+    if text.is_none() || named.is_some_and(|named| Some(named) != text) {
+        return Some(ScanFault::Host);
+    }
+    None
+}
+
+/// The value, where the line is a `Host`.
+fn host(line: &[u8]) -> Option<&[u8]> {
+    let mut parts = line.splitn(2, |byte| *byte == b':');
+    let name = parts.next()?;
+    parts.next().filter(|_| name.eq_ignore_ascii_case(b"host")).map(<[u8]>::trim_ascii)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::fault;
+    use portcullis_core::framing::ScanFault;
+
+    #[test]
+    fn wants_one_host_that_the_target_agrees_with() {
+        for (head, expected) in [
+            ("CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n", Some(ScanFault::Connect)),
+            ("GET / HTTP/1.1\r\n\r\n", Some(ScanFault::Host)),
+            ("GET / HTTP/1.1\r\nHost: u@a\r\n\r\n", Some(ScanFault::Host)),
+            ("GET / HTTP/1.1\r\nHost: a\r\nhost: a\r\n\r\n", Some(ScanFault::Host)),
+            ("GET * HTTP/1.1\r\nHost: a\r\n\r\n", Some(ScanFault::TargetForm)),
+            ("GET a HTTP/1.1\r\nHost: a\r\n\r\n", Some(ScanFault::TargetForm)),
+            ("GET ftp://a/ HTTP/1.1\r\nHost: a\r\n\r\n", Some(ScanFault::TargetForm)),
+            ("GET http://b/ HTTP/1.1\r\nHost: a\r\n\r\n", Some(ScanFault::Host)),
+            ("GET http://u@a/ HTTP/1.1\r\nHost: a\r\n\r\n", Some(ScanFault::Host)),
+            ("GET http://a/ HTTP/1.1\r\nHost: a\r\n\r\n", None),
+            ("GET /?http://b HTTP/1.1\r\nX: Host: b\r\nHOST:  a \r\n\r\nHost: b\r\n", None),
+        ] {
+            assert_eq!(fault(head.as_bytes()), expected, "{head:?}");
+        }
+    }
+}
