@@ -303,7 +303,8 @@ where
     let mut proxy = HttpProxy::new(callbacks, Arc::new(conf));
     proxy.handle_init_modules();
     let mut options = HttpServerOptions::default();
-    options.keepalive_request_limit = Some(server.max_requests_per_connection);
+    // Pingora counts the requests after the first.
+    options.keepalive_request_limit = Some(server.max_requests_per_connection.saturating_sub(1));
     options.h2_idle_timeout = Some(server.keepalive_timeout.0);
     proxy.server_options = Some(options);
     let mut h2 = default_h2_options();
