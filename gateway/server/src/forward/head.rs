@@ -63,6 +63,7 @@ pub(crate) fn strip<'a>(
         head.remove_header(&name);
     }
     strip_cookies(head);
+    join_cookies(head);
 }
 
 fn carries_our_key(value: &HeaderValue) -> bool {
@@ -96,6 +97,20 @@ fn strip_cookies(head: &mut RequestHeader) {
     for value in others {
         // A value made of a value that was there is one.
         let _ = head.append_header(header::COOKIE, value);
+    }
+}
+
+/// One line, however HTTP/2 split it (RFC 9113 §8.2.3): outside HTTP/2 a second line is another request to some.
+fn join_cookies(head: &mut RequestHeader) {
+    let lines: Vec<&[u8]> = head.headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    if lines.len() < 2 {
+        return;
+    }
+    let joined = HeaderValue::from_bytes(&lines.join(&b"; "[..]));
+    head.remove_header(&header::COOKIE);
+    // A value made of values that were there is one.
+    if let Ok(joined) = joined {
+        let _ = head.insert_header(header::COOKIE, joined);
     }
 }
 
