@@ -67,7 +67,7 @@ impl ScanFault {
             Self::RequestLine => "the request line is not a method, one space, a target, one space and a version",
             Self::SpaceBeforeColon => "white space stands between a field name and its colon",
             Self::TargetByte => {
-                "the target holds a space, a control character, a `#` or a byte outside ASCII: percent-encode it"
+                "the target holds a space, a control character, one of `#`, `<`, `>`, a back-tick or a byte outside ASCII: percent-encode it"
             }
             Self::TargetForm => "the target is neither a path nor an http or https URL: begin it with `/`",
             Self::TargetTooLong => "the request line is longer than accepted",

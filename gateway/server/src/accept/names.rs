@@ -1,5 +1,6 @@
 //! Whom does an HTTP/1 head name? Asked before Pingora, which answers some of these itself, without a word why and
-//! without a line in any log: `CONNECT`, several hosts, user information, a target that contradicts `Host`.
+//! without a line in any log: `CONNECT`, several hosts, user information, a target that contradicts `Host`, bytes
+//! it takes in no target.
 
 use portcullis_core::framing::{ScanFault, authority_of};
 use portcullis_core::request::Authority;
@@ -15,6 +16,10 @@ pub(super) fn fault(head: &[u8]) -> Option<ScanFault> {
     let named = std::str::from_utf8(target).ok().and_then(authority_of);
     if named.is_none() && !target.starts_with(b"/") {
         return Some(ScanFault::TargetForm);
+    }
+    let path = target.split(|byte| *byte == b'?').next().unwrap_or_default();
+    if path.contains(&b'`') || target.iter().any(|byte| matches!(byte, b'<' | b'>')) {
+        return Some(ScanFault::TargetByte);
     }
     let mut hosts = lines.take_while(|line| !line.is_empty()).filter_map(host);
     let (Some(host), None) = (hosts.next(), hosts.next()) else { return Some(ScanFault::Host) };
@@ -48,6 +53,9 @@ mod tests {
             ("GET * HTTP/1.1\r\nHost: a\r\n\r\n", Some(ScanFault::TargetForm)),
             ("GET a HTTP/1.1\r\nHost: a\r\n\r\n", Some(ScanFault::TargetForm)),
             ("GET ftp://a/ HTTP/1.1\r\nHost: a\r\n\r\n", Some(ScanFault::TargetForm)),
+            ("GET /<a> HTTP/1.1\r\nHost: a\r\n\r\n", Some(ScanFault::TargetByte)),
+            ("GET /a` HTTP/1.1\r\nHost: a\r\n\r\n", Some(ScanFault::TargetByte)),
+            ("GET /?a` HTTP/1.1\r\nHost: a\r\n\r\n", None),
             ("GET http://b/ HTTP/1.1\r\nHost: a\r\n\r\n", Some(ScanFault::Host)),
             ("GET http://u@a/ HTTP/1.1\r\nHost: a\r\n\r\n", Some(ScanFault::Host)),
             ("GET http://a/ HTTP/1.1\r\nHost: a\r\n\r\n", None),
