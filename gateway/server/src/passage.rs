@@ -3,6 +3,7 @@
 //! Head and body of one session cannot be borrowed together, so the journey comes in two calls:
 //! `decide` on the head, `admit` on the body. `forward` demands the permit that only the latter makes.
 
+mod again;
 mod body;
 mod failure;
 mod outgoing;
@@ -55,6 +56,7 @@ pub(crate) struct Ctx {
     /// The validated body, sent whole on every attempt.
     body: Option<Bytes>,
     inject: bool,
+    replay: body::Replay,
     /// Body bytes that streamed through unvalidated.
     streamed: u64,
     attempts: u32,
@@ -79,7 +81,14 @@ impl ProxyHttp for Passage {
         Ctx::default()
     }
 
+    fn allow_spawning_subrequest(&self, session: &Session, _: &Ctx) -> bool {
+        session.subrequest_ctx.is_none()
+    }
+
     async fn early_request_filter(&self, session: &mut Session, _: &mut Ctx) -> Result<()> {
+        if !session.is_upgrade_req() {
+            session.set_read_timeout(Some(self.shared.body_timeout));
+        }
         // Pingora keeps a connection for ever after its first request unless told otherwise.
         if session.get_keepalive().is_some() {
             session.set_keepalive(Some(self.shared.keepalive.as_secs().max(1)));
@@ -89,9 +98,14 @@ impl ProxyHttp for Passage {
 
     /// A panic in a filter would drop the connection and skip `logging`; here it becomes a 500.
     async fn request_filter(&self, session: &mut Session, ctx: &mut Ctx) -> Result<bool> {
+        if let Some(carried) = again::carried(session) {
+            *ctx = carried?;
+            return Ok(false);
+        }
         let travelled = AssertUnwindSafe(self.travel(session, ctx)).catch_unwind().await;
         let turned = match travelled {
-            Ok(Ok(())) => return Ok(false),
+            Ok(Ok(())) if ctx.replay == body::Replay::InPlace => return Ok(false),
+            Ok(Ok(())) => return again::forward(session, std::mem::take(ctx)).await.map(|()| true),
             Ok(Err(turned)) => turned,
             Err(_) => Turned::Refused(Refusal::new(Code::InternalError).because("a stage panicked")),
         };
@@ -218,7 +232,8 @@ impl ProxyHttp for Passage {
         if let Some(recording) = &mut ctx.recording {
             recording.ended = Some(now.steady);
             recording.status = session.response_written().map_or(0, |head| head.status.as_u16());
-            recording.request_bytes = session.body_bytes_read() as u64;
+            let whole = ctx.body.as_ref().map(Bytes::len);
+            recording.request_bytes = whole.unwrap_or_else(|| session.body_bytes_read()) as u64;
             recording.response_bytes = session.body_bytes_sent() as u64;
             recording.resends = ctx.attempts.saturating_sub(1);
             if ctx.attempts > 0 && recording.trail.refusal.is_none() {
@@ -318,7 +333,8 @@ impl Passage {
         let permit = match granted.body() {
             BodyPlan::Nothing | BodyPlan::Stream(_) => granted.admit_unread(trail)?,
             BodyPlan::Hold(most) => {
-                let (whole, memory) = match body::read_whole(session, most, &self.shared).await {
+                let rest = timeout.map(|timeout| timeout.saturating_sub(self.since(now)));
+                let whole = match body::read_whole(session, most, rest, &self.shared).await {
                     Ok(read) => read,
                     Err(refusal) => {
                         trail.step(Stage::Body, End::Refused(refusal.code), self.shared.world.clock.now().steady);
@@ -326,7 +342,8 @@ impl Passage {
                         return Err(refusal.into());
                     }
                 };
-                ctx.held.memory = memory;
+                ctx.held.memory = Some(whole.memory);
+                ctx.replay = whole.replay;
                 let again = match &ctx.published {
                     Some(published) if granted.asks_with_body() => {
                         accept::request(session, Stream::Open, &published.snapshot).ok()
@@ -335,13 +352,17 @@ impl Passage {
                 };
                 let clock = &*self.shared.world.clock;
                 let method = &session.req_header().method;
-                let permit = granted.admit(&whole, method, again.as_ref(), (clock, now), trail)?;
-                ctx.body = Some(whole);
+                let permit = granted.admit(&whole.bytes, method, again.as_ref(), (clock, now), trail)?;
+                ctx.body = Some(whole.bytes);
                 permit
             }
         };
         ctx.permit = Some(permit);
         Ok(())
+    }
+
+    fn since(&self, then: Now) -> Duration {
+        self.shared.world.clock.now().steady.saturating_sub(then.steady)
     }
 
     async fn answer(&self, session: &mut Session, ctx: &mut Ctx, turned: Turned) -> Result<()> {

@@ -2,14 +2,16 @@
 //!
 //! Pingora replays what its 64 KiB buffer holds. When the length is known the buffer is armed only for the
 //! last 64 KiB, so that it is never cut off, and `request_body_filter` puts the whole body in its place.
-//! When it is not known, a body that outgrows the buffer is answered 411: it could not be forwarded safely.
+//! When it is not known, a body that outgrows the buffer goes on by `again`.
+
+use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::header;
+use pingora::ErrorType;
 use pingora::proxy::Session;
 use portcullis_core::refusal::{Code, Refusal};
-use std::sync::Arc;
-use std::time::Duration;
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::shared::Shared;
@@ -17,65 +19,95 @@ use crate::shared::Shared;
 /// Pingora's own buffer for repeating a request.
 const REPLAYED: usize = 64 * 1024;
 
-/// Reads it all, or says why not. `max` in bytes.
+/// A body that was read to its end.
+pub(super) struct Whole {
+    pub(super) bytes: Bytes,
+    pub(super) memory: OwnedSemaphorePermit,
+    pub(super) replay: Replay,
+}
+
+/// How the body gets past Pingora, which has read it already.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(super) enum Replay {
+    /// In a request of its own, whose body has yet to be read.
+    Again,
+    /// In the place of what its buffer holds.
+    #[default]
+    InPlace,
+}
+
+/// Reads it all, or says why not. `max` in bytes; `rest`: until the request must be over.
 pub(super) async fn read_whole(
     session: &mut Session,
     max: u64,
+    rest: Option<Duration>,
     shared: &Shared,
-) -> Result<(Bytes, Option<OwnedSemaphorePermit>), Refusal> {
+) -> Result<Whole, Refusal> {
     let declared = session.get_header(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
     if declared.is_some_and(|length| length > max) {
         return Err(too_large(max));
     }
     let known = declared.and_then(|length| usize::try_from(length).ok());
-    // Unknown lengths are read to the end of the replay buffer at most.
-    let reserve = known.unwrap_or(REPLAYED).max(1);
-    let memory = reserve_memory(shared, reserve)?;
+    let memory = reserve(shared, known.unwrap_or(REPLAYED).max(1))?;
     let waits = session.get_header(header::EXPECT).is_some();
     if waits && session.write_continue_response().await.is_err() {
         return Err(Refusal::new(Code::ClientGone));
     }
     let max = usize::try_from(max).unwrap_or(usize::MAX);
-    match tokio::time::timeout(shared.body_timeout, collect(session, known, max)).await {
-        Ok(Ok(whole)) => Ok((whole, Some(memory))),
-        Ok(Err(refusal)) => Err(refusal),
-        Err(_) => Err(Refusal::new(Code::RequestTimeout).detail("The body took too long to arrive.")),
+    match tokio::time::timeout(rest.unwrap_or(Duration::MAX), collect(session, known, max, memory, shared)).await {
+        Ok(read) => read,
+        Err(_) => Err(too_slow("the body was not whole when the request's `timeout` ended")),
     }
 }
 
-async fn collect(session: &mut Session, known: Option<usize>, max: usize) -> Result<Bytes, Refusal> {
+async fn collect(
+    session: &mut Session,
+    known: Option<usize>,
+    max: usize,
+    mut memory: OwnedSemaphorePermit,
+    shared: &Shared,
+) -> Result<Whole, Refusal> {
     let mut whole = BytesMut::with_capacity(known.unwrap_or(4096));
     loop {
         let rest = known.map(|length| length.saturating_sub(whole.len()));
         if rest.is_none_or(|rest| rest <= REPLAYED) {
             session.enable_retry_buffering();
         }
-        let read = session.read_request_body().await;
-        let chunk = read.map_err(|e| {
-            Refusal::new(Code::MalformedRequest).because(format!("the body broke off: {}", e.etype().as_str()))
+        let read = tokio::time::timeout(shared.body_timeout, session.read_request_body()).await;
+        let read = read.map_err(|_| too_slow("the body made no progress for `body_timeout`"))?;
+        let chunk = read.map_err(|e| match e.etype() {
+            ErrorType::ReadTimedout => too_slow("the body made no progress for `body_timeout`"),
+            other => Refusal::new(Code::MalformedRequest).because(format!("the body broke off: {}", other.as_str())),
         })?;
         let Some(chunk) = chunk else { break };
-        if whole.len().saturating_add(chunk.len()) > max {
+        let length = whole.len().saturating_add(chunk.len());
+        if length > max {
             return Err(too_large(max as u64));
         }
-        whole.extend_from_slice(&chunk);
-        if known.is_none() && whole.len() > REPLAYED {
-            return Err(Refusal::new(Code::LengthRequired)
-                .detail("A body of more than 64 KiB needs a Content-Length here.")
-                .because("a body of unknown length outgrew the replay buffer"));
+        // Never after the bytes: what is held has been paid for.
+        if let Some(more) = length.checked_sub(memory.num_permits() * UNIT).filter(|more| *more > 0) {
+            memory.merge(reserve(shared, more.max(REPLAYED))?);
         }
+        whole.extend_from_slice(&chunk);
     }
-    Ok(whole.freeze())
+    let replay = if known.is_none() && whole.len() > REPLAYED { Replay::Again } else { Replay::InPlace };
+    Ok(Whole { bytes: whole.freeze(), memory, replay })
 }
 
-fn reserve_memory(shared: &Shared, bytes: usize) -> Result<OwnedSemaphorePermit, Refusal> {
-    // One permit is one KiB, so that the budget fits a semaphore.
-    let kib = u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX);
-    Arc::clone(&shared.body_memory).try_acquire_many_owned(kib).map_err(|_| {
+/// Bytes to one permit of the budget, so that the budget fits a semaphore.
+const UNIT: usize = 1024;
+
+fn reserve(shared: &Shared, bytes: usize) -> Result<OwnedSemaphorePermit, Refusal> {
+    let units = u32::try_from(bytes.div_ceil(UNIT)).unwrap_or(u32::MAX);
+    Arc::clone(&shared.body_memory).try_acquire_many_owned(units).map_err(|_| {
         Refusal::new(Code::Overloaded).because("`max_body_memory` is all in use").retry_after(Duration::from_secs(1))
     })
 }
 
 fn too_large(max: u64) -> Refusal {
     Refusal::new(Code::BodyTooLarge).detail(format!("The body may have at most {max} bytes here."))
+}
+
+fn too_slow(reason: &'static str) -> Refusal {
+    Refusal::new(Code::RequestTimeout).because(reason).detail("The body took too long to arrive.")
 }
