@@ -31,7 +31,7 @@ pub struct ServerConfig {
     /// Worker threads. Default: one per core.
     #[validate(range(min = 1, max = 1024))]
     pub threads: Option<u32>,
-    /// Connections open at once on the public listeners; further ones wait to be accepted.
+    /// Connections open at once on the public listeners; further ones are closed at once.
     #[validate(range(min = 1, max = 1_000_000))]
     pub max_connections: u32,
     /// Requests one connection may carry before it is closed.
