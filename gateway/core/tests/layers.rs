@@ -26,7 +26,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("near", &[]),
     ("ports", &["identify", "limit"]),
     ("refusal", &[]),
-    ("request", &["framing"]),
+    ("request", &[]),
     ("route", &[]),
     (
         "snapshot",
