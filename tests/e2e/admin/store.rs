@@ -25,11 +25,9 @@ fn other(files: &Files) -> Connection {
 /// What a start says after `change` was done to the files, with the store's path left out.
 async fn refused_start(site: Site, change: impl FnOnce(&Files)) -> String {
     let path = site.files.path(STORE).display().to_string();
-    match site.restart(change).await {
-        Ok(_) => panic!("started"),
-        Err((StartError::World(text), _)) => text.replace(&path, "FILE"),
-        Err((other, _)) => panic!("{other}"),
-    }
+    let (error, _folder) = site.restart(change).await.map(|_| "started").unwrap_err();
+    assert!(matches!(error, StartError::World(_)), "{error}");
+    error.to_string().replace(&path, "FILE")
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -82,12 +80,12 @@ async fn a_key_revoked_by_another_process_is_dead_within_a_second() {
 #[tokio::test(flavor = "multi_thread")]
 async fn does_not_start_on_a_store_that_another_process_holds() {
     let mut held = None;
-    let hold = |files: &Files| {
+    let exclude = |files: &Files| {
         let other = other(files);
         other.execute_batch("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE").unwrap();
         held = Some(other);
     };
-    let said = within("a refusal to start", refused_start(start().await, hold)).await;
+    let said = within("a refusal to start", refused_start(start().await, exclude)).await;
     assert_eq!(
         said,
         "cannot use the store `FILE`: another process holds the store; stop it, or give `store.url` another file"

@@ -41,7 +41,7 @@ async fn every_bad_key_is_refused_in_the_same_words() {
     }
     let path = format!("/v1/keys/{}", revoked["id"].as_str().unwrap());
     assert_eq!(admin.send("DELETE", &path, &[("authorization", &operator(&site))], "").await.status, 200);
-    clock.advance(Duration::from_secs(3600));
+    clock.advance(Duration::from_hours(1));
     let before = site.upstream.heads();
 
     let id = good["id"].as_str().unwrap();
