@@ -1,9 +1,13 @@
 //! Keys come and go.
 
-use futures::future::join_all;
-use portcullis_tests::idp::OldKeys;
+use std::sync::Arc;
 
-use super::{By, Scene, reader};
+use futures::future::join_all;
+use portcullis_tests::clock::TestClock;
+use portcullis_tests::idp::{Idp, OldKeys, WORKER};
+use serde_json::json;
+
+use super::{By, Scene, reader, trusting};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn tokens_of_a_provider_pass_however_its_keys_are_found() {
@@ -62,4 +66,19 @@ async fn a_storm_of_unknown_keys_asks_the_provider_once_in_a_cooldown() {
         assert_eq!(scene.fetches().await, before + 1);
         scene.passes(&good).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_machine_s_own_token_speaks_for_a_client_and_for_no_user() {
+    let idp = Idp::start().await;
+    let clock = Arc::new(TestClock::default());
+    let permit = format!(r#"@id("machine") permit (principal == Client::"test|{WORKER}", action, resource);"#);
+    let site = trusting(&idp, By::Discovery, &clock).policies(&permit).start().await;
+    let mut client = site.h1().await;
+    let machine = format!("Bearer {}", idp.machine_token().await);
+    assert_eq!(client.get("/", &[("authorization", &machine)]).await.status, 200);
+    // A person of the client's name is somebody else.
+    let person = format!("Bearer {}", idp.token(json!({ "sub": WORKER, "client_id": "gateway-web" })).await);
+    assert_eq!(client.get("/", &[("authorization", &person)]).await.problem(), (403, "forbidden".to_owned()));
+    assert_eq!(site.upstream.only().header("x-portcullis-user"), Some(WORKER));
 }
