@@ -11,6 +11,7 @@ use portcullis_tests::client::{Answer, Raw, tls};
 use portcullis_tests::site::{Setup, Site};
 use portcullis_tests::upstream::{Feed, RawUpstream, Reply};
 use portcullis_tests::within;
+use serde_json::json;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio_rustls::client::TlsStream;
@@ -125,6 +126,25 @@ async fn a_websocket_ends_with_the_token_silent_or_busy() {
         })
         .await;
         assert_now_is(&site, end);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_ends_when_its_key_is_revoked() {
+    let site = Setup::new().route("events", "GET /events", "read", "").start().await;
+    let admin_key = format!("Bearer {}", site.admin_key());
+    let admin: &[(&str, &str)] = &[("authorization", &admin_key)];
+    for wire in [Wire::H1, Wire::H2] {
+        let wanted = json!({ "name": "k", "roles": ["readers"] });
+        let key = site.admin().await.post_json("/v1/keys", admin, &wanted).await.json();
+        let authorization = format!("Bearer {}", key["secret"].as_str().unwrap());
+        let (response, feed) = open(&site, wire, &authorization, Reply::sse()).await;
+        let path = format!("/v1/keys/{}", key["id"].as_str().unwrap());
+        assert!(site.admin().await.send("DELETE", &path, admin, "").await.status.is_success());
+        let revoked = site.gateway.now();
+        until_cut(response, &feed, Traffic::Silent).await;
+        let took = site.gateway.now().since(revoked).as_millis();
+        assert!(took < 1_000, "{took} ms");
     }
 }
 

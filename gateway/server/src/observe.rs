@@ -95,9 +95,9 @@ impl Drop for Recording {
         let now = self.ended.unwrap_or_else(|| self.clock.now().steady);
         if self.ended.is_none()
             && self.error.is_empty()
-            && let Some((_, why)) = self.lease.filter(|(end, _)| now >= *end)
+            && let Some((end, why)) = self.lease
         {
-            self.error = why;
+            self.error = if now < end { "cut_off" } else { why };
         }
         self.ended = Some(now);
         if self.status == 0 {

@@ -170,7 +170,7 @@ impl ProxyHttp for Passage {
     {
         outgoing::answer(session, head, ctx);
         let now = self.now();
-        outgoing::lease(head, ctx, now);
+        outgoing::lease(head, ctx, now, &self.shared);
         Ok(())
     }
 

@@ -5,28 +5,32 @@
 //! HTTP/2 resets the stream.
 
 use std::future::poll_fn;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures::future::BoxFuture;
 use parking_lot::Mutex;
 use pingora::apps::{HttpServerApp, HttpServerOptions, ReusedHttpStream};
 use pingora::protocols::http::ServerSession;
 use pingora::protocols::http::v2::server::H2Options;
 use pingora::proxy::{HttpProxy, ProxyHttp};
 use pingora::server::ShutdownWatch;
-use tokio::time::Sleep;
 
 tokio::task_local! {
     /// INVARIANT: Pingora runs all callbacks of one request in the task that called `process_new_http`.
-    static LEASE: Mutex<Option<Pin<Box<Sleep>>>>;
+    static LEASE: Mutex<Option<BoxFuture<'static, ()>>>;
 }
 
 /// The request that this callback belongs to ends after `span`, whatever it is doing then.
 pub(crate) fn ends_after(span: Duration) {
-    let end = Box::pin(tokio::time::sleep(span));
+    ends_when(tokio::time::sleep(span));
+}
+
+/// As [`ends_after`], when `over` comes to pass.
+pub(crate) fn ends_when(over: impl Future<Output = ()> + Send + 'static) {
+    let end: BoxFuture<'static, ()> = Box::pin(over);
     // Without a scope there is nobody who could end it; every request has one.
     let _ = LEASE.try_with(|lease| *lease.lock() = Some(end));
 }

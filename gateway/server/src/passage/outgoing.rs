@@ -1,6 +1,7 @@
 //! What goes on to the application, and what comes back: heads dressed, timeouts bound.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, StatusCode, Version, header};
@@ -11,6 +12,7 @@ use pingora::{Error, ErrorType, Result};
 use portcullis_core::identify::Principal;
 use portcullis_core::journey::Permit;
 use portcullis_core::moment::Now;
+use portcullis_core::ports::Keys;
 use portcullis_core::request::Request;
 use portcullis_core::snapshot::Snapshot;
 use portcullis_core::trail::Trail;
@@ -25,6 +27,9 @@ use crate::shared::Shared;
 
 /// The longest life of a stream where the route does not say.
 const LONGEST_STREAM: Duration = Duration::from_hours(1);
+
+/// How often an open stream asks whether its key was revoked; the bound of a revocation is one second.
+const ASKED_AGAIN: Duration = Duration::from_millis(500);
 
 /// What the connection and the head tell, beyond the lifetime of their borrows.
 #[derive(Clone, Debug)]
@@ -154,13 +159,14 @@ pub(super) fn answer(session: &Session, head: &mut ResponseHeader, ctx: &Ctx) {
 
 /// Bounds what follows the head: a stream ends with its credential or after `max_stream`, everything else in its
 /// `timeout`. A stream's `timeout` is over when its answer begins.
-pub(super) fn lease(head: &ResponseHeader, ctx: &mut Ctx, now: Now) {
+pub(super) fn lease(head: &ResponseHeader, ctx: &mut Ctx, now: Now, shared: &Shared) {
     let Some(permit) = &ctx.permit else { return };
     if head.status.is_informational() && head.status != StatusCode::SWITCHING_PROTOCOLS {
         return;
     }
     let rules = permit.rules();
-    let ends = if rules.streams() || is_stream(head) {
+    let streaming = rules.streams() || is_stream(head);
+    let ends = if streaming {
         let longest = (rules.max_stream.unwrap_or(LONGEST_STREAM), "max_stream");
         let credential = permit.identity().expires_at.map(|end| (end.since(now.wall), "credential_expired"));
         Some(credential.filter(|credential| credential.0 < longest.0).unwrap_or(longest))
@@ -168,10 +174,36 @@ pub(super) fn lease(head: &ResponseHeader, ctx: &mut Ctx, now: Now) {
         ctx.deadline.map(|deadline| (deadline.saturating_sub(now.steady), "timeout"))
     };
     let Some((span, why)) = ends else { return };
-    lease::ends_after(span);
+    match &permit.identity().principal {
+        Principal::ApiKey(id) if streaming => {
+            lease::ends_when(until_revoked(Arc::clone(&shared.world.keys), Arc::clone(id), span));
+        }
+        Principal::Anonymous | Principal::ApiKey(_) | Principal::Client(_) | Principal::User(_) => {
+            lease::ends_after(span);
+        }
+    }
     if let Some(recording) = &mut ctx.recording {
         recording.lease = Some((now.steady.saturating_add(span), why));
         recording.status = head.status.as_u16();
+    }
+}
+
+/// Over after `longest`, or when the key is no longer good. A store that does not answer ends nothing: the key was
+/// good, and has an end of its own.
+async fn until_revoked(keys: Arc<dyn Keys>, id: Arc<str>, longest: Duration) {
+    let revoked = async {
+        loop {
+            tokio::time::sleep(ASKED_AGAIN).await;
+            match keys.key(&id).get().await {
+                Ok(Some(key)) if key.revoked_at.is_none() => {}
+                Ok(_) => return,
+                Err(_) => {}
+            }
+        }
+    };
+    tokio::select! {
+        () = tokio::time::sleep(longest) => {}
+        () = revoked => {}
     }
 }
 
