@@ -114,22 +114,14 @@ impl Snapshot {
         &self.config.observe
     }
 
-    /// The file of the embedded store.
-    ///
-    /// # Errors
-    /// For the operator, where the store is another.
-    pub fn sqlite_path(&self) -> Result<PathBuf, String> {
-        let url = self.config.store.url.expose();
-        let path = url.strip_prefix("sqlite:").ok_or("`store.url` must be `sqlite:PATH` in this version")?;
-        Ok(self.root.join(path))
+    /// The file of the embedded store; `None` where the store is another.
+    pub fn sqlite_path(&self) -> Option<PathBuf> {
+        Some(self.root.join(self.config.store.file()?))
     }
 
     /// The folder of the embedded store, where everything else that is kept lies too.
     pub fn data_dir(&self) -> PathBuf {
-        self.sqlite_path()
-            .ok()
-            .and_then(|path| path.parent().map(Path::to_owned))
-            .unwrap_or_else(|| self.root.join("data"))
+        self.config.store.folder(&self.root)
     }
 
     /// The configuration's main file.
@@ -144,15 +136,11 @@ impl Snapshot {
 
     /// The folders whose changes concern us.
     pub fn folders(&self) -> BTreeSet<PathBuf> {
-        let certificates = self.config.tls.certificates.iter().flat_map(|pair| [&pair.cert, &pair.key]);
-        let authorities = self.config.upstreams.values().filter_map(|upstream| upstream.ca.as_ref());
-        let others = certificates.chain(authorities).map(|path| self.root.join(path));
-        let files = self.files.iter().cloned().chain(others);
-        let folder = |path: PathBuf| match path.parent() {
+        let folder = |path: &PathBuf| match path.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
             _ => PathBuf::from("."),
         };
-        let mut folders: BTreeSet<PathBuf> = files.map(folder).collect();
+        let mut folders: BTreeSet<PathBuf> = self.files.iter().map(folder).collect();
         folders.insert(self.root.join(&self.config.policies.dir));
         folders
     }

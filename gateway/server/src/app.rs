@@ -14,7 +14,7 @@ use pingora::protocols::http::v2::server::default_h2_options;
 use pingora::proxy::HttpProxy;
 use pingora::server::configuration::ServerConf;
 use portcullis_certs::PrivateKey;
-use portcullis_core::config::{AccessLog, ConfigError};
+use portcullis_core::config::{AccessLog, ConfigError, Level};
 use portcullis_core::moment::Moment;
 use portcullis_core::ports::{Clock, Counters, World};
 use tokio::sync::{Semaphore, watch};
@@ -109,8 +109,8 @@ impl Gateway {
         let streams = Arc::new(streams);
 
         let data = snapshot.data_dir();
-        let store = Store::open(&snapshot.sqlite_path().map_err(StartError::World)?)
-            .map_err(|e| StartError::World(e.to_string()))?;
+        let file = snapshot.sqlite_path().unwrap_or_else(|| data.join("portcullis.db"));
+        let store = Store::open(&file).map_err(|e| StartError::World(e.to_string()))?;
         let admin_key_file = admin::ensure_key(&store, &data, clock.now()).await.map_err(StartError::World)?;
         let local: Arc<dyn Counters> = Arc::new(portcullis_core::limit::MemoryCounters::default());
         let shared_counters = world::counters(snapshot.counters(), &local).map_err(StartError::World)?;
@@ -210,6 +210,11 @@ impl Gateway {
     /// The version of the configuration in force.
     pub fn version(&self) -> Arc<str> {
         Arc::clone(&self.shared.current().snapshot.version)
+    }
+
+    /// How much the gateway shall say about itself.
+    pub fn log_level(&self) -> Level {
+        self.shared.current().snapshot.observe().level
     }
 
     /// The embedded store.

@@ -1,5 +1,7 @@
 //! Where is kept what must outlive the process?
 
+use std::path::{Path, PathBuf};
+
 use schemars::JsonSchema;
 use serde::Deserialize;
 use validator::{Validate, ValidationError, ValidationErrors};
@@ -17,6 +19,19 @@ pub struct StoreConfig {
 impl Default for StoreConfig {
     fn default() -> Self {
         Self { url: Secret::new("sqlite:data/portcullis.db") }
+    }
+}
+
+impl StoreConfig {
+    /// The file of the embedded store, as written; `None` where the store is another.
+    pub fn file(&self) -> Option<&Path> {
+        self.url.expose().strip_prefix("sqlite:").map(Path::new)
+    }
+
+    /// The folder of the embedded store, where everything else that is kept lies too.
+    pub fn folder(&self, root: &Path) -> PathBuf {
+        let file = self.file().map(|file| root.join(file));
+        file.and_then(|file| file.parent().map(Path::to_owned)).unwrap_or_else(|| root.join("data"))
     }
 }
 

@@ -27,13 +27,13 @@ pub fn compile(entry: &Path, source: &dyn Source) -> Result<Built, Vec<ConfigErr
 
     let policies = policies::compile(&mut work, source);
     let judges = judges(&mut work);
-    let (Some(policies), Some(judges)) = (policies, judges) else { return Err(work.into_errors()) };
+    let Some(judges) = judges else { return Err(work.into_errors()) };
     let judges = Arc::new(judges);
 
     let mut entries = Vec::new();
     let mut rules = Vec::new();
     for index in 0..loaded.config.routes.len() {
-        let compiled = route::compile(&mut work, index, &policies.policies, &judges);
+        let compiled = route::compile(&mut work, index, policies.as_ref().map(|compiled| &compiled.policies), &judges);
         if let Some((entry, rule)) = compiled {
             entries.push(entry);
             rules.push(rule);
@@ -41,7 +41,11 @@ pub fn compile(entry: &Path, source: &dyn Source) -> Result<Built, Vec<ConfigErr
     }
     let table = if work.errors.is_empty() { table(&mut work, entries) } else { None };
     clashes(&mut work, &rules);
-    let (Some(table), true) = (table, work.errors.is_empty()) else { return Err(work.into_errors()) };
+    serveable(&mut work);
+    note_certificates(&mut work, source);
+    let (Some(policies), Some(table), true) = (policies, table, work.errors.is_empty()) else {
+        return Err(work.into_errors());
+    };
 
     let Work { read, mut warnings, .. } = work;
     warnings.sort();
@@ -122,6 +126,27 @@ fn table(work: &mut Work<'_>, entries: Vec<crate::route::Entry>) -> Option<Table
                 work.refuse(&["routes".into(), conflict.routes.1.into(), "match".into()], conflict.message, "");
             }
             None
+        }
+    }
+}
+
+/// What the configuration may say, but this version cannot do.
+fn serveable(work: &mut Work<'_>) {
+    if work.loaded.config.store.file().is_none() {
+        let help = "write `sqlite:PATH`; what replicas must share today, the limits, goes to `counters.url`";
+        work.refuse(&["store".into(), "url".into()], "this version keeps its state in SQLite only", help);
+    }
+}
+
+/// Certificates and their keys are of the version too, or nobody would notice that one was renewed. Whether they can be
+/// read and used is for whoever serves TLS to say.
+fn note_certificates(work: &mut Work<'_>, source: &dyn Source) {
+    let config = &work.loaded.config;
+    let pairs = config.tls.certificates.iter().flat_map(|pair| [&pair.cert, &pair.key]);
+    let authorities = config.upstreams.values().filter_map(|upstream| upstream.ca.as_ref());
+    for path in pairs.chain(authorities).map(|path| work.loaded.from_root(path)) {
+        if let Ok(bytes) = source.read(&path) {
+            work.read.push((path, ContentHash::of(&bytes)));
         }
     }
 }

@@ -89,7 +89,13 @@ impl Schema {
             return Err(one(String::new(), format!("the schema has {} bytes, at most {LARGEST} are read", text.len())));
         }
         let limits = Limits { depth: 64, nodes: 10_000, string_bytes: 64 << 10, numbers: Numbers::Any };
-        let document = parse(text, &limits).map_err(|fault| one(fault.pointer, fault.message))?.value;
+        let document = parse(text, &limits)
+            .map_err(|fault| match (text.is_empty(), &*fault.keyword) {
+                (true, _) => one(String::new(), "is empty: a schema that allows everything is `{}`".to_owned()),
+                (false, "syntax") => one(fault.pointer, format!("cannot be read as JSON: {}", fault.message)),
+                (false, _) => one(fault.pointer, fault.message),
+            })?
+            .value;
         let dialect = dialect(&document).map_err(|message| one("/$schema".to_owned(), message))?;
         against_meta_schema(&document, dialect)?;
         let telling = scan::scan(&document, dialect)?;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use rustls::ServerConfig;
-use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::pem::{Error as PemError, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::ProducesTickets;
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
@@ -100,7 +100,10 @@ fn one(material: &Material, oldest: Oldest, tickets: &Arc<dyn ProducesTickets>) 
     let expiry = parsed.validity().not_after.timestamp();
     let key = PrivateKeyDer::from_pem_slice(&material.key).map_err(|e| TlsFault {
         file: material.key_file.clone(),
-        message: format!("not readable as a private key: {e}"),
+        message: match e {
+            PemError::NoItemsFound => "holds no private key".to_owned(),
+            other => format!("not readable as a private key: {other}"),
+        },
         help: "give the unencrypted key in PEM (PKCS#8, SEC1 or PKCS#1)".to_owned(),
     })?;
     let versions: &[&rustls::SupportedProtocolVersion] = match oldest {
@@ -112,7 +115,10 @@ fn one(material: &Material, oldest: Oldest, tickets: &Arc<dyn ProducesTickets>) 
         .with_single_cert(chain.clone(), key)
         .map_err(|e| TlsFault {
             file: material.key_file.clone(),
-            message: format!("does not belong to `{}`: {e}", material.cert_file),
+            message: match e {
+                rustls::Error::InconsistentKeys(_) => format!("does not belong to `{}`", material.cert_file),
+                other => format!("cannot be used with `{}`: {other}", material.cert_file),
+            },
             help: "give the key that the certificate was issued for".to_owned(),
         })?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];

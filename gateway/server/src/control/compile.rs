@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use portcullis_core::config::{ConfigError, Source, TlsVersion};
+use portcullis_core::config::{ConfigError, Source, TlsConfig, TlsVersion, UpstreamConfig, load};
 use portcullis_core::moment::Moment;
 use portcullis_core::snapshot::{self, Snapshot};
 use rustls::server::ProducesTickets;
@@ -12,6 +12,10 @@ use super::Published;
 use crate::accept::TlsPolicy;
 use crate::accept::tls::{Material, Oldest};
 use crate::forward::{Peers, Upstream};
+
+/// How a fault of an upstream's `ca` is mended.
+const AUTHORITIES: &str =
+    "name a PEM file with the certificates of those who vouch for the targets, relative to the root";
 
 /// A configuration that compiled, with what its operator should know.
 pub(crate) struct Compiled {
@@ -26,15 +30,18 @@ pub(crate) fn compile(
     tickets: &Arc<dyn ProducesTickets>,
     now: Moment,
 ) -> Result<Compiled, Vec<ConfigError>> {
-    let built = snapshot::compile(entry, source)?;
+    let built = snapshot::compile(entry, source).map_err(|errors| and_ours(errors, entry, source, tickets))?;
     let mut errors = Vec::new();
-    let tls = tls(&built.snapshot, source, tickets, &mut errors);
-    let peers = peers(&built.snapshot, source, &mut errors);
+    let snapshot = &built.snapshot;
+    let tls = tls(snapshot.tls(), snapshot.root(), source, tickets, &mut errors);
+    let peers = peers(snapshot.upstreams(), snapshot.root(), entry, source, &mut errors);
     match (tls, peers) {
-        (Some(tls), Some(peers)) if errors.is_empty() => Ok(Compiled {
-            published: Published { snapshot: built.snapshot, tls: Arc::new(tls), peers, since: now },
-            warnings: built.warnings,
-        }),
+        (Some(tls), Some(peers)) if errors.is_empty() => {
+            let mut warnings = built.warnings;
+            warnings.extend(expired(&tls, &built.snapshot, now));
+            let published = Published { snapshot: built.snapshot, tls: Arc::new(tls), peers, since: now };
+            Ok(Compiled { published, warnings })
+        }
         _ => {
             errors.sort();
             Err(errors)
@@ -42,17 +49,44 @@ pub(crate) fn compile(
     }
 }
 
+/// What else is wrong, so that nobody has to mend one half to hear of the other.
+fn and_ours(
+    mut errors: Vec<ConfigError>,
+    entry: &Path,
+    source: &dyn Source,
+    tickets: &Arc<dyn ProducesTickets>,
+) -> Vec<ConfigError> {
+    if let Ok(loaded) = load(entry, source) {
+        tls(&loaded.config.tls, &loaded.root, source, tickets, &mut errors);
+        peers(loaded.config.upstreams.iter(), &loaded.root, entry, source, &mut errors);
+        errors.sort();
+    }
+    errors
+}
+
+/// Not an error: a gateway that starts again after an outage must not stay away because a renewal is late.
+fn expired(tls: &TlsPolicy, snapshot: &Snapshot, now: Moment) -> Vec<ConfigError> {
+    let late = tls.expiries.iter().filter(|(_, expiry)| *expiry <= now.seconds());
+    late.map(|(file, _)| {
+        let mut warning =
+            ConfigError::of_file(&snapshot.root().join(file), "the certificate has expired: clients will refuse it");
+        warning.help = Some("renew it; the new file is picked up without a restart".to_owned());
+        warning
+    })
+    .collect()
+}
+
 fn tls(
-    snapshot: &Snapshot,
+    config: &TlsConfig,
+    root: &Path,
     source: &dyn Source,
     tickets: &Arc<dyn ProducesTickets>,
     errors: &mut Vec<ConfigError>,
 ) -> Option<TlsPolicy> {
-    let config = snapshot.tls();
-    let mut read = |path: &Path| match source.read(&snapshot.root().join(path)) {
+    let mut read = |path: &Path| match source.read(&root.join(path)) {
         Ok(bytes) => Some(bytes),
         Err(fault) => {
-            let mut error = ConfigError::of_file(&snapshot.root().join(path), fault.to_string());
+            let mut error = ConfigError::of_file(&root.join(path), fault.to_string());
             error.help = Some("name an existing PEM file in `[[tls.certificates]]`, relative to the root".to_owned());
             errors.push(error);
             None
@@ -80,7 +114,7 @@ fn tls(
         Ok(policy) => Some(policy),
         Err(faults) => {
             errors.extend(faults.into_iter().map(|fault| {
-                let mut error = ConfigError::of_file(&snapshot.root().join(&fault.file), fault.message);
+                let mut error = ConfigError::of_file(&root.join(&fault.file), fault.message);
                 error.help = Some(fault.help);
                 error
             }));
@@ -89,15 +123,23 @@ fn tls(
     }
 }
 
-fn peers(snapshot: &Snapshot, source: &dyn Source, errors: &mut Vec<ConfigError>) -> Option<Peers> {
+fn peers<'a>(
+    configs: impl Iterator<Item = (&'a String, &'a UpstreamConfig)>,
+    root: &Path,
+    entry: &Path,
+    source: &dyn Source,
+    errors: &mut Vec<ConfigError>,
+) -> Option<Peers> {
     let mut upstreams = Vec::new();
-    for (name, config) in snapshot.upstreams() {
+    for (name, config) in configs {
         let authorities = match &config.ca {
             None => None,
-            Some(path) => match source.read(&snapshot.root().join(path)) {
+            Some(path) => match source.read(&root.join(path)) {
                 Ok(pem) => Some(pem),
                 Err(fault) => {
-                    errors.push(ConfigError::of_file(&snapshot.root().join(path), fault.to_string()));
+                    let mut error = ConfigError::of_file(&root.join(path), format!("upstream `{name}`: `ca` {fault}"));
+                    error.help = Some(AUTHORITIES.to_owned());
+                    errors.push(error);
                     continue;
                 }
             },
@@ -109,9 +151,11 @@ fn peers(snapshot: &Snapshot, source: &dyn Source, errors: &mut Vec<ConfigError>
                 upstreams.push(Arc::new(upstream));
             }
             Err(fault) => {
-                let file =
-                    config.ca.as_ref().map_or_else(|| snapshot.entry().to_owned(), |ca| snapshot.root().join(ca));
-                errors.push(ConfigError::of_file(&file, format!("upstream `{}`: {}", fault.upstream, fault.message)));
+                let file = config.ca.as_ref().map_or_else(|| entry.to_owned(), |ca| root.join(ca));
+                let message = format!("upstream `{}`: {}", fault.upstream, fault.message);
+                let mut error = ConfigError::of_file(&file, message);
+                error.help = config.ca.is_some().then(|| AUTHORITIES.to_owned());
+                errors.push(error);
             }
         }
     }

@@ -67,7 +67,7 @@ fn text(work: &mut Work<'_>, source: &dyn Source, path: &Path, help: &str) -> Op
         work.read.push((path.to_owned(), hash));
         Some(authorize::Source { file: path.display().to_string(), text })
     } else {
-        refuse("is not UTF-8 text".to_owned());
+        refuse("is not UTF-8 text: save it as UTF-8".to_owned());
         None
     }
 }

@@ -14,11 +14,11 @@ use crate::route::{Entry, MethodSet, Template};
 use crate::snapshot::{Modes, Rules};
 use crate::validate::{Place, Validate};
 
-/// `None`: errors were noted.
+/// `None`: errors were noted; without policies because theirs were, and everything else of the route is looked at.
 pub(super) fn compile(
     work: &mut Work<'_>,
     index: usize,
-    policies: &Policies,
+    policies: Option<&Policies>,
     judges: &Arc<Judges>,
 ) -> Option<(Entry, Rules)> {
     let loaded = work.loaded;
@@ -53,7 +53,10 @@ pub(super) fn compile(
     let validate = validate(work, index, route, max_body);
     let params: Vec<&str> = route.matches.parameters().collect();
     let gather = gather(work, &at("resource"), route, &params);
-    let authorize = gather.as_ref().and_then(|gather| authorize(work, index, route, gather, policies, &params));
+    let authorize = gather
+        .as_ref()
+        .zip(policies)
+        .and_then(|(gather, policies)| authorize(work, index, route, gather, policies, &params));
     let upstream = config.upstreams.keys().position(|name| *name == route.upstream);
 
     if work.errors.len() > before {
