@@ -1,7 +1,7 @@
 //! When is it time to read again? When a file we read, or its folder, changed; or on SIGHUP.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,19 +34,24 @@ pub(crate) async fn watch(publisher: Arc<Publisher>, shared: Arc<Shared>, mut st
         }
     };
     let Ok(mut hangup) = signal(SignalKind::hangup()) else { return };
-    let mut watched = BTreeSet::new();
+    let mut seen = BTreeSet::new();
     loop {
+        let folders = shared.current().snapshot.folders();
         if let Some(watcher) = &mut watcher {
-            rewatch(watcher, &mut watched, shared.current().snapshot.folders());
+            rewatch(watcher, &mut seen, &folders);
+        }
+        // Read after watching, the first time too: what changed in between is not missed.
+        let reloading = Arc::clone(&publisher);
+        // Compiling takes a core for a while; requests go on beside it.
+        let _ = tokio::task::spawn_blocking(move || reloading.reload()).await;
+        if shared.current().snapshot.folders() != folders {
+            continue;
         }
         tokio::select! {
             _ = stop.changed() => return,
             _ = hangup.recv() => {}
             Some(()) = changes.recv() => settle(&mut changes).await,
         }
-        let publisher = Arc::clone(&publisher);
-        // Compiling takes a core for a while; requests go on beside it.
-        let _ = tokio::task::spawn_blocking(move || publisher.reload()).await;
     }
 }
 
@@ -56,14 +61,26 @@ async fn settle(changes: &mut mpsc::Receiver<()>) {
     let _ = tokio::time::timeout(PATIENCE, quiet).await;
 }
 
-fn rewatch(watcher: &mut notify::RecommendedWatcher, watched: &mut BTreeSet<PathBuf>, wanted: BTreeSet<PathBuf>) {
-    for gone in watched.difference(&wanted) {
-        let _ = watcher.unwatch(gone);
+/// Watches all of it anew: a folder of the same name may be another one by now.
+fn rewatch(watcher: &mut notify::RecommendedWatcher, seen: &mut BTreeSet<PathBuf>, folders: &BTreeSet<PathBuf>) {
+    for old in &*seen {
+        let _ = watcher.unwatch(old);
     }
-    for fresh in wanted.difference(watched) {
-        if let Err(error) = watcher.watch(fresh, RecursiveMode::NonRecursive) {
-            tracing::warn!(folder = %fresh.display(), %error, "folder cannot be watched");
+    seen.clone_from(folders);
+    seen.extend(folders.iter().flat_map(|folder| link_parents(folder)));
+    for folder in &*seen {
+        if let Err(error) = watcher.watch(folder, RecursiveMode::NonRecursive) {
+            tracing::warn!(folder = %folder.display(), %error, "folder cannot be watched");
         }
     }
-    *watched = wanted;
+}
+
+/// Where the links stand that lead to a folder: a release is often put in force by turning one of them.
+fn link_parents(folder: &Path) -> Vec<PathBuf> {
+    let links = folder.ancestors().filter(|path| path.is_symlink());
+    let parent = |link: &Path| match link.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+        _ => PathBuf::from("."),
+    };
+    links.map(parent).collect()
 }
