@@ -1,10 +1,14 @@
 //! A client of the running gateway's admin API: found by the configuration, trusted by its certificate.
 
-use std::path::Path;
+mod pinned;
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use portcullis_core::config::Source as _;
-use portcullis_core::snapshot;
+use portcullis_core::config::{Source as _, load, render};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 use serde_json::Value;
 
 use crate::world::files::Disk;
@@ -14,33 +18,41 @@ pub(super) struct AdminClient {
     http: reqwest::Client,
     base: String,
     key: Option<String>,
+    key_file: PathBuf,
 }
 
 impl AdminClient {
-    /// Reads the configuration for the address, the certificate and the key's place.
+    /// Reads the configuration for the address, the certificate and the key's place. Policies do not matter here: keys
+    /// can be revoked while they are at fault.
     pub(super) fn new(config: &Path) -> Result<Self, String> {
         let disk = Disk::default();
-        let built = snapshot::compile(config, &disk).map_err(|errors| portcullis_core::config::render(&errors))?;
-        let snapshot = built.snapshot;
-        let address = snapshot.server().admin.address().ok_or("`server.admin` is off, so nothing can be managed")?;
-        let mut builder = reqwest::Client::builder()
+        let loaded = load(config, &disk).map_err(|errors| render(&errors).trim_end().to_owned())?;
+        let address = loaded.config.server.admin.address();
+        let mut address = address.ok_or("`server.admin` is off, so nothing can be managed")?;
+        if address.ip().is_unspecified() {
+            address.set_ip(if address.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() });
+        }
+        let mut leaves = Vec::new();
+        for pair in &loaded.config.tls.certificates {
+            let path = loaded.from_root(&pair.cert);
+            let pem = disk.read(&path).map_err(|fault| format!("`{}` {fault}", path.display()))?;
+            let leaf = CertificateDer::pem_slice_iter(&pem).next().and_then(Result::ok);
+            leaves.push(leaf.ok_or_else(|| format!("`{}` holds no certificate in PEM", path.display()))?);
+        }
+        let http = reqwest::Client::builder()
             .connect_timeout(Duration::from_secs(3))
             .timeout(Duration::from_secs(15))
             .redirect(reqwest::redirect::Policy::none())
-            .no_proxy();
-        for pair in &snapshot.tls().certificates {
-            let path = snapshot.root().join(&pair.cert);
-            let pem = disk.read(&path).map_err(|fault| format!("{} {fault}", path.display()))?;
-            for certificate in reqwest::Certificate::from_pem_bundle(&pem).map_err(|error| error.to_string())? {
-                builder = builder.add_root_certificate(certificate);
-            }
-        }
-        let http = builder.build().map_err(|error| error.to_string())?;
+            .no_proxy()
+            .tls_backend_preconfigured(pinned::client(leaves).map_err(|error| error.to_string())?)
+            .build()
+            .map_err(|error| error.to_string())?;
+        let key_file = loaded.config.store.folder(&loaded.root).join("admin.key");
         let key = std::env::var("PORTCULLIS_ADMIN_KEY").ok().or_else(|| {
-            let text = std::fs::read_to_string(snapshot.data_dir().join("admin.key")).ok()?;
+            let text = std::fs::read_to_string(&key_file).ok()?;
             Some(text.trim().to_owned())
         });
-        Ok(Self { http, base: format!("https://{address}"), key })
+        Ok(Self { http, base: format!("https://{address}"), key, key_file })
     }
 
     /// One call; `Err` is for the operator to read.
@@ -50,16 +62,19 @@ impl AdminClient {
         path: &str,
         body: Option<&Value>,
     ) -> Result<Value, String> {
-        let key = self.key.as_deref().ok_or(
-            "there is no admin key: start the gateway once (it writes `data/admin.key`), or set PORTCULLIS_ADMIN_KEY",
-        )?;
+        let key = self.key.as_deref().ok_or_else(|| {
+            format!(
+                "there is no admin key in `{}`: start the gateway once, which writes it, or set `PORTCULLIS_ADMIN_KEY`",
+                self.key_file.display()
+            )
+        })?;
         let mut request = self.http.request(method, format!("{}{path}", self.base)).bearer_auth(key);
         if let Some(body) = body {
             request = request.header("content-type", "application/json").body(body.to_string());
         }
         let response = request.send().await.map_err(|error| {
             format!(
-                "the admin API at {} cannot be reached: is the gateway running? ({})",
+                "the admin API at `{}` cannot be reached ({}): is the gateway running, with this configuration?",
                 self.base,
                 root_cause(&error)
             )

@@ -18,6 +18,7 @@ enum Verb {
         #[command(flatten)]
         config: ConfigArg,
         /// What it is for.
+        #[arg(long)]
         name: String,
         /// Who answers for it.
         #[arg(long, default_value = "")]
