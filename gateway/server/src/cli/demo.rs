@@ -13,7 +13,7 @@ use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use super::run::until_told_to_stop;
+use super::run::Told;
 use super::{FINE, complain, runtime};
 use crate::app::{Gateway, Options};
 use crate::demo::idp::{LocalIdp, User};
@@ -94,11 +94,15 @@ pub(super) fn demo(args: Args) -> u8 {
         Err(error) => return complain(&error),
     };
     runtime.block_on(async {
+        let mut told = match Told::listen() {
+            Ok(told) => told,
+            Err(error) => return complain(&error),
+        };
         let data = match data_folder(args.data_dir.as_deref()) {
             Ok(data) => data,
             Err(error) => return complain(&error),
         };
-        let code = match perform(&args, &data.path).await {
+        let code = match perform(&args, &data.path, &mut told).await {
             Ok(()) => FINE,
             Err(error) => complain(&error),
         };
@@ -131,7 +135,10 @@ fn data_folder(wanted: Option<&Path>) -> Result<Folder, String> {
     Ok(Folder { path, temporary })
 }
 
-async fn perform(args: &Args, data: &Path) -> Result<(), String> {
+async fn perform(args: &Args, data: &Path, told: &mut Told) -> Result<(), String> {
+    if args.store.as_ref().is_some_and(|store| !store.starts_with("sqlite:")) {
+        return Err("`--store`: this version keeps its state in SQLite only: write `sqlite:PATH`".to_owned());
+    }
     let ports = Ports::of(args.port_base);
     let ca = DevCa::create(&data.join("tls"), system_time()).map_err(|error| error.to_string())?;
     ca.server(&["localhost", "127.0.0.1", "::1"], system_time()).map_err(|error| error.to_string())?;
@@ -147,8 +154,8 @@ async fn perform(args: &Args, data: &Path) -> Result<(), String> {
     for user in User::ALL {
         tokens.push((user, idp.token_for(user).map_err(|error| error.to_string())?));
     }
-    let app = tokio::spawn(app::serve(app_listener, told(stopped.clone())));
-    let idp = tokio::spawn(idp.serve(idp_listener, told(stopped)));
+    let app = tokio::spawn(app::serve(app_listener, ended(stopped.clone())));
+    let idp = tokio::spawn(idp.serve(idp_listener, ended(stopped)));
 
     let config = match &args.config {
         Some(config) => config.clone(),
@@ -156,8 +163,15 @@ async fn perform(args: &Args, data: &Path) -> Result<(), String> {
         None => shipped::unpack(data).map_err(|error| format!("the configuration cannot be written: {error}"))?,
     };
     let options = Options { config: config.clone(), variables: variables(args, ports, data, &issuer, &public_url) };
-    let gateway = Gateway::start(options).await.map_err(|error| error.to_string())?;
-    gateway.warm().await;
+    let starting = async {
+        let gateway = Gateway::start(options).await.map_err(|error| error.to_string())?;
+        gateway.warm().await;
+        Ok::<_, String>(gateway)
+    };
+    let gateway = tokio::select! {
+        started = starting => started?,
+        () = told.until_stop() => return Ok(()),
+    };
     let api_key = reader_key(&gateway).await?;
     let tokens: [(User, String); 3] = tokens.try_into().map_err(|_| "there are three users".to_owned())?;
     let scene = Scene {
@@ -176,7 +190,7 @@ async fn perform(args: &Args, data: &Path) -> Result<(), String> {
     if !args.quiet {
         print!("{}", screen::first(&scene, &tricks));
     }
-    until_told_to_stop().await;
+    told.until_stop().await;
     if !args.quiet {
         eprintln!("stopping");
     }
@@ -216,7 +230,7 @@ async fn loopback(port: u16, what: &str) -> Result<TcpListener, String> {
     })
 }
 
-async fn told(mut stopped: watch::Receiver<bool>) {
+async fn ended(mut stopped: watch::Receiver<bool>) {
     let _ = stopped.wait_for(|stopped| *stopped).await;
 }
 
@@ -245,7 +259,6 @@ fn write_ready(file: &Path, scene: &Scene) -> std::io::Result<()> {
         "admin": format!("https://127.0.0.1:{}", scene.ports.admin),
         "idp": format!("http://localhost:{}", scene.ports.idp),
         "app": format!("http://127.0.0.1:{}", scene.ports.app),
-        "http": format!("http://127.0.0.1:{}", scene.ports.http),
         "ca": scene.ca,
         "tokens": tokens,
         "api_key": scene.api_key,
@@ -266,6 +279,7 @@ pub(super) fn idp(args: IdpArgs) -> u8 {
         Err(error) => return complain(&error),
     };
     let served: Result<(), String> = runtime.block_on(async {
+        let mut told = Told::listen()?;
         crate::demo::idp::refuse_the_outside(args.listen).map_err(|error| error.to_string())?;
         let listener = TcpListener::bind(args.listen).await.map_err(|error| format!("{}: {error}", args.listen))?;
         let port = listener.local_addr().map_err(|error| error.to_string())?.port();
@@ -274,7 +288,7 @@ pub(super) fn idp(args: IdpArgs) -> u8 {
         let folder = data_folder(Some(&args.data_dir))?;
         let idp = LocalIdp::open(&folder.path, &issuer, &args.audience, clock).map_err(|error| error.to_string())?;
         println!("{issuer}");
-        idp.serve(listener, until_told_to_stop()).await.map_err(|error| error.to_string())
+        idp.serve(listener, async move { told.until_stop().await }).await.map_err(|error| error.to_string())
     });
     match served {
         Ok(()) => FINE,

@@ -1,31 +1,61 @@
 //! `run`: the gateway.
 
-use std::collections::HashMap;
+mod quick;
 
-use tokio::signal::unix::{SignalKind, signal};
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{ConfigArg, FINE, complain, runtime};
 use crate::app::{Gateway, Options};
+use crate::world::clock::system_time;
+use crate::world::log;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
     config: ConfigArg,
+    /// Without a configuration: put it in front of this, with a development certificate; everything needs an API key
+    /// of the role `users`.
+    #[arg(long, value_name = "URL", conflicts_with = "config")]
+    upstream: Option<String>,
+    /// Where `--upstream` keeps its certificate, configuration, policies and store.
+    #[arg(long, value_name = "DIR", default_value = "portcullis-data", requires = "upstream")]
+    data_dir: PathBuf,
 }
 
 pub(super) fn run(args: Args) -> u8 {
-    crate::world::log::start(crate::world::log::Voice::Json);
+    log::start(log::Voice::Json);
     let threads = crate::world::cores();
     let runtime = match runtime(threads) {
         Ok(runtime) => runtime,
         Err(error) => return complain(&error),
     };
     runtime.block_on(async {
-        let options = Options { config: args.config.config, variables: HashMap::new() };
-        let gateway = match Gateway::start(options).await {
+        let mut told = match Told::listen() {
+            Ok(told) => told,
+            Err(error) => return complain(&error),
+        };
+        let config = match &args.upstream {
+            None => args.config.config,
+            Some(upstream) => match quick::lay(&args.data_dir, upstream, system_time()) {
+                Ok(config) => config,
+                Err(error) => return complain(&error),
+            },
+        };
+        let make_a_key = format!("portcullis keys create --config {} --name NAME --role users", config.display());
+        let options = Options { config, variables: HashMap::new() };
+        let started = tokio::select! {
+            started = Gateway::start(options) => started,
+            // Nothing was served yet.
+            () = told.until_stop() => return FINE,
+        };
+        let gateway = match started {
             Ok(gateway) => gateway,
             Err(error) => return complain(&error),
         };
+        log::level(gateway.log_level());
         for warning in &gateway.warnings {
             tracing::warn!(file = %warning.location(), "{}", warning.message);
         }
@@ -36,21 +66,40 @@ pub(super) fn run(args: Args) -> u8 {
             admin_key_file = %gateway.admin_key_file.display(),
             "ready"
         );
-        until_told_to_stop().await;
+        if args.upstream.is_some() {
+            let ca = args.data_dir.join("tls/ca.pem");
+            tracing::info!(ca = %ca.display(), %make_a_key, "everything needs an API key");
+        }
+        told.until_stop().await;
         tracing::info!("stopping");
         gateway.stop().await;
         FINE
     })
 }
 
-/// SIGTERM or SIGINT.
-pub(super) async fn until_told_to_stop() {
-    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        return;
-    };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+/// What the system says by signals. Made before anything starts, so that none ends the process by its default.
+pub(super) struct Told {
+    terminate: Signal,
+    interrupt: Signal,
+    /// Those who watch files have listeners of their own; this one makes a SIGHUP during the start harmless.
+    _hangup: Signal,
+}
+
+impl Told {
+    pub(super) fn listen() -> Result<Self, String> {
+        let hear = |kind| signal(kind).map_err(|error| format!("signals cannot be heard: {error}"));
+        Ok(Self {
+            terminate: hear(SignalKind::terminate())?,
+            interrupt: hear(SignalKind::interrupt())?,
+            _hangup: hear(SignalKind::hangup())?,
+        })
+    }
+
+    /// SIGTERM or SIGINT.
+    pub(super) async fn until_stop(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
     }
 }
