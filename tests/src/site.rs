@@ -189,14 +189,28 @@ impl Setup {
 
     /// Writes everything and starts; panics when the gateway does not.
     pub async fn start(self) -> Site {
-        match self.try_start().await {
-            Ok(site) => site,
-            Err((error, _)) => panic!("{error}"),
-        }
+        self.try_start().await.unwrap_or_else(|(error, _)| panic!("{error}"))
     }
 
     /// Writes everything and starts.
     pub async fn try_start(self) -> Result<Site, (StartError, TempDir)> {
+        let variables = self.variables.clone();
+        let clock: Arc<dyn Clock> = match &self.clock {
+            Some(clock) => Arc::clone(clock) as _,
+            None => Arc::new(SystemClock::start()),
+        };
+        let Ground { upstream, signer, authority, files, folder } = self.lay().await;
+        let options = Options { config: files.path("config/portcullis.toml"), variables };
+        let gateway = match Gateway::start_by(Arc::clone(&clock), options.clone()).await {
+            Ok(gateway) => gateway,
+            Err(error) => return Err((error, folder)),
+        };
+        gateway.warm().await;
+        Ok(Site { gateway, upstream, signer, authority, files, options, clock, _folder: folder })
+    }
+
+    /// Writes everything and starts nothing: for the program itself.
+    pub async fn lay(self) -> Ground {
         portcullis_server::world::install_crypto();
         let folder = TempDir::new().expect("a temporary folder");
         let upstream = Upstream::recording().await;
@@ -214,17 +228,7 @@ impl Setup {
         for (path, content) in &self.files {
             files.write(path, content);
         }
-        let options = Options { config: files.path("config/portcullis.toml"), variables: self.variables.clone() };
-        let clock: Arc<dyn Clock> = match self.clock {
-            Some(clock) => clock,
-            None => Arc::new(SystemClock::start()),
-        };
-        let gateway = match Gateway::start_by(Arc::clone(&clock), options.clone()).await {
-            Ok(gateway) => gateway,
-            Err(error) => return Err((error, folder)),
-        };
-        gateway.warm().await;
-        Ok(Site { gateway, upstream, signer, authority, files, options, clock, _folder: folder })
+        Ground { upstream, signer, authority, files, folder }
     }
 
     fn config(&self, target: &str) -> String {
@@ -271,6 +275,10 @@ pub struct Files {
 }
 
 impl Files {
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
     pub fn path(&self, name: &str) -> PathBuf {
         self.root.join(name)
     }
@@ -294,6 +302,15 @@ impl Files {
         assert!(text.contains(from), "`{from}` is not in {name}");
         self.write(name, text.replace(from, to));
     }
+}
+
+/// Everything around a gateway that was not started.
+pub struct Ground {
+    pub upstream: Upstream,
+    pub signer: Signer,
+    pub authority: Authority,
+    pub files: Files,
+    pub folder: TempDir,
 }
 
 /// A gateway that serves, and everything around it.
