@@ -1,0 +1,125 @@
+//! Keys and health, asked of a gateway that runs.
+
+use portcullis_tests::binary::{self, Ran};
+use portcullis_tests::site::{Setup, Site};
+use serde_json::json;
+
+/// A gateway, and beside its configuration one that names the port its admin listener got.
+async fn site() -> Site {
+    let site = Setup::new().route("item", "GET /items/{id}", "read", "").start().await;
+    let admin = site.gateway.admin.unwrap().to_string();
+    let config = site.files.read("config/portcullis.toml");
+    let config = config.replace("admin = \"127.0.0.1:0\"", &format!("admin = {admin:?}"));
+    site.files.write("config/client.toml", config);
+    site
+}
+
+async fn ask(site: &Site, arguments: &[&str]) -> Ran {
+    binary::run(&site.files.path(""), &[arguments, &["--config", "config/client.toml"]].concat()).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_is_made_used_listed_shown_and_revoked() {
+    let site = site().await;
+    let made =
+        ask(&site, &["keys", "create", "--name", "laptop", "--owner", "me@example.com", "--role", "readers"]).await;
+    assert_eq!(made.code, Some(0), "{}", made.stderr);
+    let secret = made.stdout.trim_end();
+    assert!(secret.starts_with("ptcl_live_") && !secret.contains('\n'), "stdout is the secret alone: {secret}");
+    assert!(!made.stderr.contains(secret), "stderr is no place for it");
+    let mut client = site.h1().await;
+    assert_eq!(client.get("/items/1", &[("x-api-key", secret)]).await.status, 200);
+
+    let listed = ask(&site, &["keys", "list", "--format", "json"]).await;
+    let key = listed.json()["items"][0].clone();
+    assert_eq!(
+        (&key["name"], &key["owner"], &key["roles"]),
+        (&json!("laptop"), &json!("me@example.com"), &json!(["readers"]))
+    );
+    assert_eq!((&key["state"], &key["secret"]), (&json!("active"), &json!(null)));
+    let id = key["id"].as_str().unwrap();
+    let listed = ask(&site, &["keys", "list", "--owner", "nobody@example.com"]).await;
+    assert_eq!((listed.code, listed.stdout.as_str()), (Some(0), ""));
+    let shown = ask(&site, &["keys", "show", id]).await;
+    assert_eq!((shown.code, shown.json()), (Some(0), key.clone()));
+
+    let revoked = ask(&site, &["keys", "revoke", id]).await;
+    assert_eq!((revoked.code, &revoked.json()["state"]), (Some(0), &json!("revoked")));
+    assert_eq!(client.get("/items/1", &[("x-api-key", secret)]).await.status, 401);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_gateway_refuses_is_a_finding_with_its_reason() {
+    let site = site().await;
+    let ran = ask(&site, &["keys", "show", "nosuchkey"]).await;
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), ""));
+    assert!(ran.stderr.contains("there is no key with this id"), "{}", ran.stderr);
+    let ran = ask(&site, &["keys", "create", "--name", "x", "--role", "not a role"]).await;
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), ""));
+    assert!(ran.stderr.contains("/roles: each of 1 to 64 letters"), "{}", ran.stderr);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_can_be_revoked_while_the_policies_on_disk_are_at_fault() {
+    let site = site().await;
+    site.files.write("policies/test.cedar", "permit (");
+    assert_eq!(ask(&site, &["keys", "list"]).await.code, Some(0));
+    assert_eq!(ask(&site, &["health"]).await, Ran { code: Some(0), stdout: String::new(), stderr: String::new() });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_self_signed_certificate_for_another_name_will_do_for_the_admin_api() {
+    let ground = Setup::new().route("item", "GET /items/{id}", "read", "").lay().await;
+    // What the README's `openssl req -x509` makes: its own authority, and here not even for the address.
+    let key = rcgen::KeyPair::generate().unwrap();
+    let mut parameters = rcgen::CertificateParams::new(vec!["app.example.com".to_owned()]).unwrap();
+    parameters.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    ground.files.write("certs/app.pem", parameters.self_signed(&key).unwrap().pem());
+    ground.files.write("certs/app.key", key.serialize_pem());
+    let port = binary::free_ports(1);
+    ground.files.edit("config/portcullis.toml", "admin = \"127.0.0.1:0\"", &format!("admin = \"127.0.0.1:{port}\""));
+    let mut gateway = binary::spawn(ground.folder.path(), &["run"]);
+    gateway.says("\"ready\"").await;
+    let ran = binary::run(ground.folder.path(), &["keys", "list"]).await;
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+
+    // But only that very certificate.
+    ground.files.write(
+        "config/other.toml",
+        ground.files.read("config/portcullis.toml").replace("certs/app.pem", "certs/other.pem"),
+    );
+    ground.files.write("certs/other.pem", ground.authority.pem());
+    let ran = binary::run(ground.folder.path(), &["keys", "list", "--config", "config/other.toml"]).await;
+    assert_eq!(ran.code, Some(1), "{ran:#?}");
+    assert!(ran.stderr.contains("cannot be reached"), "{}", ran.stderr);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn health_is_0_while_it_runs_and_1_when_it_is_down() {
+    let site = site().await;
+    assert_eq!(ask(&site, &["health"]).await, Ran { code: Some(0), stdout: String::new(), stderr: String::new() });
+    let port = binary::free_ports(1);
+    site.files.edit("config/client.toml", &site.gateway.admin.unwrap().to_string(), &format!("127.0.0.1:{port}"));
+    let ran = ask(&site, &["health"]).await;
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), ""));
+    let ran = ask(&site, &["keys", "list"]).await;
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), ""));
+    assert!(
+        ran.stderr.contains(&format!("the admin API at `https://127.0.0.1:{port}` cannot be reached")),
+        "{}",
+        ran.stderr
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_missing_admin_key_is_said_with_its_place() {
+    let site = site().await;
+    std::fs::remove_file(&site.gateway.admin_key_file).unwrap();
+    let ran = ask(&site, &["keys", "list"]).await;
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), ""));
+    assert!(
+        ran.stderr.starts_with("there is no admin key in `data/admin.key`: start the gateway once"),
+        "{}",
+        ran.stderr
+    );
+}
