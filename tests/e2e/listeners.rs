@@ -3,6 +3,9 @@
 use portcullis_tests::client::{Client, Ended, Raw};
 use portcullis_tests::site::{AUDIENCE, Setup, Site};
 
+/// Fields sent, then the client address and the scheme the application must see.
+type Row<'r> = (&'r [(&'r str, &'r str)], &'r str, &'r str);
+
 fn open() -> Setup {
     Setup::new().route("all", "ANY /{*rest}", "public", "")
 }
@@ -53,7 +56,7 @@ async fn a_trusted_proxy_is_believed_up_to_the_nearest_stranger() {
     let site = behind_a_platform().await;
     let mut client = Client::plain(site.gateway.plain.unwrap()).await.unwrap();
     client.authority = "app.test".to_owned();
-    let rows: [(&[(&str, &str)], &str, &str); 6] = [
+    let rows: [Row<'_>; 6] = [
         (&[], "127.0.0.1", "http"),
         (&[("x-forwarded-for", "192.0.2.7"), ("x-forwarded-proto", "https")], "192.0.2.7", "https"),
         (&[("x-forwarded-for", "6.6.6.6, 192.0.2.7, 10.1.2.3")], "192.0.2.7", "http"),

@@ -1,6 +1,6 @@
 //! The whole program, asked as its users and its enemies ask it.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 
 mod admin;
 mod api_keys;

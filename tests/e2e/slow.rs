@@ -40,8 +40,8 @@ async fn trickle(raw: &mut Raw, pieces: impl Iterator<Item = &'static [u8]>) -> 
     Some((answer.status, answer.json()["code"].as_str().unwrap_or_default().to_owned()))
 }
 
-fn timed_out() -> Option<(u16, String)> {
-    Some((408, "request_timeout".to_owned()))
+fn timed_out() -> (u16, String) {
+    (408, "request_timeout".to_owned())
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -50,7 +50,7 @@ async fn a_head_that_trickles_is_cut() {
     for begins in ["GET /a HTTP/1.1\r\nHost: app.test\r\nX-A: ", "GET /", "G"] {
         let mut raw = site.raw().await;
         raw.send(begins).await.unwrap();
-        assert_eq!(trickle(&mut raw, std::iter::repeat(&b"a"[..])).await, timed_out(), "{begins:?}");
+        assert_eq!(trickle(&mut raw, std::iter::repeat(&b"a"[..])).await, Some(timed_out()), "{begins:?}");
         assert_eq!(raw.answer().await.unwrap_err(), Ended::Closed, "{begins:?}");
     }
     assert_eq!(site.upstream.connections(), 0);
@@ -72,7 +72,7 @@ async fn a_later_head_is_given_as_little_time() {
     raw.send("GET /a HTTP/1.1\r\nHost: app.test\r\n\r\n").await.unwrap();
     assert_eq!(raw.answer().await.unwrap().status, 200);
     raw.send("GET /b HTTP/1.1\r\n").await.unwrap();
-    assert_eq!(trickle(&mut raw, std::iter::repeat(&b"a"[..])).await, timed_out());
+    assert_eq!(trickle(&mut raw, std::iter::repeat(&b"a"[..])).await, Some(timed_out()));
     assert_eq!(raw.answer().await.unwrap_err(), Ended::Closed);
     assert_eq!(site.upstream.requests().len(), 1);
 }
@@ -104,14 +104,14 @@ async fn a_body_that_stops_is_cut() {
     ] {
         let mut raw = site.raw().await;
         raw.send(&request).await.unwrap();
-        assert_eq!(trickle(&mut raw, std::iter::empty()).await, timed_out(), "{request}");
+        assert_eq!(trickle(&mut raw, std::iter::empty()).await, Some(timed_out()), "{request}");
         assert_eq!(raw.answer().await.unwrap_err(), Ended::Closed, "{request}");
     }
     assert_eq!(site.upstream.connections(), 0);
     // What streams has reached the application, and was never whole.
     let mut raw = site.raw().await;
     raw.send("PUT /a HTTP/1.1\r\nHost: app.test\r\nContent-Length: 10\r\n\r\n[1").await.unwrap();
-    assert_eq!(trickle(&mut raw, std::iter::empty()).await, timed_out());
+    assert_eq!(trickle(&mut raw, std::iter::empty()).await, Some(timed_out()));
     assert!(site.upstream.requests().iter().all(|request| !request.complete));
     others_go_on(&site).await;
 }
@@ -157,7 +157,7 @@ async fn a_body_that_trickles_is_cut_with_its_request() {
     let head =
         "POST /judged HTTP/1.1\r\nHost: app.test\r\nContent-Type: application/json\r\nContent-Length: 9000\r\n\r\n";
     raw.send(head).await.unwrap();
-    assert_eq!(trickle(&mut raw, std::iter::repeat(&b" "[..])).await, timed_out());
+    assert_eq!(trickle(&mut raw, std::iter::repeat(&b" "[..])).await, Some(timed_out()));
     assert_eq!(site.upstream.connections(), 0);
 }
 

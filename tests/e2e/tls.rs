@@ -44,7 +44,7 @@ async fn two() -> Two {
 fn validity() -> Validity {
     #[expect(clippy::disallowed_methods, reason = "certificates are valid from and until a time of day")]
     let now = std::time::SystemTime::now();
-    let day = Duration::from_secs(86_400);
+    let day = Duration::from_hours(24);
     Validity { from: now - day, until: now + day }
 }
 
@@ -57,7 +57,7 @@ fn issue(authority: &Authority, names: &[&str]) -> (String, String) {
     let names = names.iter().map(|name| (*name).to_owned()).collect();
     let leaf = Leaf { subject: "other".to_owned(), names, purposes: vec![Purpose::Server], valid: validity() };
     let issued = authority.issue(&leaf).unwrap();
-    (issued.pem.clone(), issued.key.pem().to_string())
+    (issued.pem.clone(), issued.key.pem().clone())
 }
 
 fn leaf(pem: &str) -> CertificateDer<'static> {

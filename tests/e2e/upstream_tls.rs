@@ -12,7 +12,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 fn validity() -> Validity {
     #[expect(clippy::disallowed_methods, reason = "certificates are valid from and until a time of day")]
     let now = SystemTime::now();
-    Validity { from: now - Duration::from_secs(3600), until: now + Duration::from_secs(3600) }
+    Validity { from: now - Duration::from_hours(1), until: now + Duration::from_hours(1) }
 }
 
 /// An application that proves to be `orders.test` by `authority`.

@@ -333,7 +333,7 @@ impl Passage {
         let permit = match granted.body() {
             BodyPlan::Nothing | BodyPlan::Stream(_) => granted.admit_unread(trail)?,
             BodyPlan::Hold(most) => {
-                let rest = timeout.map(|timeout| timeout.saturating_sub(self.since(now)));
+                let rest = ctx.deadline.map(|end| end.saturating_sub(self.now().steady));
                 let whole = match body::read_whole(session, most, rest, &self.shared).await {
                     Ok(read) => read,
                     Err(refusal) => {
@@ -359,10 +359,6 @@ impl Passage {
         };
         ctx.permit = Some(permit);
         Ok(())
-    }
-
-    fn since(&self, then: Now) -> Duration {
-        self.shared.world.clock.now().steady.saturating_sub(then.steady)
     }
 
     async fn answer(&self, session: &mut Session, ctx: &mut Ctx, turned: Turned) -> Result<()> {

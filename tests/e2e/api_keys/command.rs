@@ -24,7 +24,9 @@ async fn makes_lists_shows_and_revokes_keys() {
     let site = start().await;
     let mut client = site.h1().await;
 
-    let made = keys(&site, &["create", "--name", "nightly", "--role", "readers", "--owner", "ops", "--expires-in", "1d"]).await;
+    let made =
+        keys(&site, &["create", "--name", "nightly", "--role", "readers", "--owner", "ops", "--expires-in", "1d"])
+            .await;
     assert_eq!((made.code, made.stdout.lines().count()), (Some(0), 1), "{made:#?}");
     let secret = made.stdout.trim();
     assert_eq!(client.get("/", &[("x-api-key", secret)]).await.status, 200);
@@ -56,7 +58,11 @@ async fn says_what_was_wrong_and_exits_accordingly() {
         assert_eq!(ran.stdout, "");
     };
     check(keys(&site, &["create", "--name", ""]).await, 1, "/name: 1 to 100 characters");
-    check(keys(&site, &["create", "--name", "k", "--expires-in", "soon"]).await, 1, "/expires_in: `soon` is not a span of time");
+    check(
+        keys(&site, &["create", "--name", "k", "--expires-in", "soon"]).await,
+        1,
+        "/expires_in: `soon` is not a span of time",
+    );
     check(keys(&site, &["create", "--name", "k", "--role", "a b"]).await, 1, "/roles: each of 1 to 64 letters");
     check(keys(&site, &["show", "000000000000"]).await, 1, "404 Not Found: there is no key with this id");
     check(keys(&site, &["revoke", "../config"]).await, 2, "an id is letters and digits");

@@ -60,7 +60,7 @@ async fn an_endless_head_ends_the_connection() {
     frames.send(&frame(HEADERS, END_STREAM, 1, &get())).await.unwrap();
     let piece = fields(&[("x-a", &"b".repeat(1_000))]);
     let sent = flood(&mut frames, |_| frame(CONTINUATION, 0, 1, &piece)).await;
-    assert!(sent < 1_000, "{sent} KiB of head were taken");
+    assert!(sent < MOST, "{sent} KiB of head were sent and nobody minded");
     assert_eq!(other.get("/a", &[]).await.status, 200);
     assert_eq!(site.upstream.requests().len(), 1);
 }

@@ -25,7 +25,7 @@ pub(super) enum Seen {
     Gone,
     /// A problem document with this `code`.
     Problem(String),
-    /// `RST_STREAM`.
+    /// `RST_STREAM`, or an answer without a body: the protocol's engine refused it.
     Reset,
     /// The application's answer.
     Served,
@@ -73,9 +73,10 @@ impl Frames {
     pub(super) async fn outcome(&mut self, what: &str) -> Seen {
         let mut body = Vec::new();
         let ended = async {
-            while let Some((kind, _, stream, payload)) = self.next().await {
+            while let Some((kind, flags, stream, payload)) = self.next().await {
                 match (kind, stream) {
                     (DATA, 1) => body.extend(payload),
+                    (HEADERS, 1) if flags & END_STREAM != 0 => return Seen::Reset,
                     (RST_STREAM, 1) if body.is_empty() => return Seen::Reset,
                     (GOAWAY, _) => return Seen::Gone,
                     _ => {}

@@ -51,6 +51,7 @@ pub(super) async fn forward(session: &mut Session, ctx: Ctx) -> Result<()> {
 }
 
 /// Where the inner request failed, its refusal may still be on the way.
+#[expect(clippy::disallowed_methods, reason = "passes on what respond.rs wrote in the inner request")]
 async fn deliver(session: &mut Session, failed: PipeSubrequestError) -> Result<()> {
     if let Some(mut answer) = failed.state.pipe_rx.filter(|_| failed.from_subreq) {
         let mut tasks = Vec::new();
