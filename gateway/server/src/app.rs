@@ -230,7 +230,7 @@ impl Gateway {
                 let _ = service.await;
             }
             self.shared.streams.metrics.idle().await;
-            let _ = self.store.flush().await;
+            self.store.close().await;
         };
         let _ = tokio::time::timeout(self.grace, ended).await;
         self.tasks.ended().await;

@@ -84,5 +84,5 @@ async fn says_what_was_wrong_and_exits_accordingly() {
     let config = files.path("config/here.toml");
     let list = ["keys", "list", "--config", config.to_str().unwrap()];
     let ran = run_with(files.root(), &list, &[("PORTCULLIS_ADMIN_KEY", "ptcl_x")]).await;
-    check(ran, 1, &format!("the admin API at https://{address} cannot be reached: is the gateway running?"));
+    check(ran, 1, &format!("the admin API at `https://{address}` cannot be reached"));
 }

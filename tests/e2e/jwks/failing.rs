@@ -132,7 +132,7 @@ async fn a_provider_that_comes_back_is_noticed_without_being_told() {
     let clock = Arc::new(TestClock::default());
     let site = trusting(&idp, By::Url, &clock).start().await;
     let good = format!("Bearer {}", reader(&idp).await);
-    let mut client = site.h1().await;
-    let back = async { while client.get("/", &[("authorization", &good)]).await.status != 200 {} };
+    // A connection each: one carries a bounded number of requests.
+    let back = async { while site.h1().await.get("/", &[("authorization", &good)]).await.status != 200 {} };
     assert!(tokio::time::timeout(PATIENCE, back).await.is_ok(), "the keys never came");
 }

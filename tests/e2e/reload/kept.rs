@@ -29,7 +29,7 @@ async fn a_bad_file_of_any_kind_keeps_the_old_configuration_until_it_is_mended()
         let good = site.files.read(file);
         site.files.write(file, bad);
         let (status, told) = reload(&mut admin, &key).await;
-        assert_eq!((status, told["result"].as_str()), (422, Some("refused")), "{file}");
+        assert_eq!((status, told["code"].as_str()), (422, Some("config_refused")), "{file}");
         let pending_now = pending(&mut admin, &key).await;
         assert!(pending_now[0].contains(named), "{file}: {pending_now:?}");
         assert_eq!(reloaded_well(&mut admin).await, "0", "{file}");

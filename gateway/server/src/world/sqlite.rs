@@ -134,9 +134,21 @@ impl Store {
         self.run(move |desk| keys::touch(&mut desk.connection, used.into_iter())).await
     }
 
-    /// Writes the last uses that wait; for an orderly end.
-    pub async fn flush(&self) -> Result<(), StoreError> {
+    /// Writes the last uses that wait.
+    #[cfg(test)]
+    async fn flush(&self) -> Result<(), StoreError> {
         self.run(|desk| desk.write_touched(Duration::ZERO)).await
+    }
+
+    /// Writes the last uses that wait, and closes the file; for an orderly end. Every other clone then answers
+    /// [`StoreError::Stopped`]. INVARIANT: once this returns, nothing of this process touches the file.
+    pub async fn close(&self) {
+        let (closing, closed) = oneshot::channel();
+        let job: Job = Box::new(move |desk| desk.closing = Some(closing));
+        // A line that is full or gone has nobody to wait for.
+        if self.jobs.try_send(job).is_ok() {
+            let _ = closed.await;
+        }
     }
 
     /// SHA-256 of the admin key; `None` before the first.

@@ -23,11 +23,11 @@ fn check(schema: &Schema, value: Value, expected: &[(&str, &str, &str)]) {
 #[test]
 fn refuses_a_schema_that_is_not_json() {
     let faults = Schema::compile(br#"{"type": "object", "type": "array"}"#).unwrap_err();
-    assert_eq!(faults, [SchemaFault::new("/type", "the member appears more than once")]);
+    assert_eq!(faults, [SchemaFault::new("/type", "cannot be read as JSON: the member appears more than once")]);
     let large = format!("{}{{}}", " ".repeat(1 << 20));
     assert!(Schema::compile(large.as_bytes()).unwrap_err()[0].message.contains("at most 1048576"));
     let many = json!({ "enum": (0..10_000).collect::<Vec<_>>() });
-    refused(many, "/enum/9998", "more than 10000 values in all");
+    refused(many, "/enum/9998", "cannot be read as JSON: more than 10000 values in all");
 }
 
 #[test]

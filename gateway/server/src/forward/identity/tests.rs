@@ -56,7 +56,7 @@ fn no_text_of_an_issuer_can_forge_a_second_field_or_item() {
 #[test]
 fn every_name_is_among_those_that_are_stripped() {
     let all: Vec<_> = names().all().map(|name| name.as_str().to_owned()).collect();
-    assert_eq!(all, ["x-sub", "x-mail", "x-groups", "x-portcullis-assertion"]);
+    assert_eq!(all, ["x-sub", "x-mail", "x-groups", "x-portcullis-assertion", "remote-name"]);
 }
 
 #[test]

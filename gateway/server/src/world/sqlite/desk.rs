@@ -5,6 +5,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
 use rusqlite::Connection;
+use tokio::sync::oneshot;
 
 use super::cache::KeyCache;
 use super::{StoreError, keys};
@@ -25,21 +26,28 @@ pub(super) struct Desk {
     pub(super) cache: Arc<KeyCache>,
     /// `PRAGMA data_version`: moves when another connection has committed.
     version: Option<i64>,
+    /// Somebody waits for the file to be closed.
+    pub(super) closing: Option<oneshot::Sender<()>>,
 }
 
 impl Desk {
     pub(super) fn new(connection: Connection, cache: Arc<KeyCache>) -> Self {
-        let mut desk = Self { connection, cache, version: None };
+        let mut desk = Self { connection, cache, version: None, closing: None };
         desk.watch();
         desk
     }
 
-    /// Works until nobody is left who could send a job.
+    /// Works until nobody is left who could send a job, or somebody wants the file closed.
     pub(super) fn work(mut self, jobs: &Receiver<Job>) {
         let mut idle = 0;
         loop {
             match jobs.recv_timeout(POLL) {
-                Ok(job) => job(&mut self),
+                Ok(job) => {
+                    job(&mut self);
+                    if self.closing.is_some() {
+                        break;
+                    }
+                }
                 Err(RecvTimeoutError::Timeout) => idle += 1,
                 Err(RecvTimeoutError::Disconnected) => break,
             }
@@ -52,6 +60,11 @@ impl Desk {
             let _ = self.write_touched(wait);
         }
         let _ = self.write_touched(Duration::ZERO);
+        let Self { connection, closing, .. } = self;
+        drop(connection);
+        if let Some(closed) = closing {
+            let _ = closed.send(());
+        }
     }
 
     pub(super) fn write_touched(&mut self, wait: Duration) -> Result<(), StoreError> {
