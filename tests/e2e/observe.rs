@@ -83,6 +83,7 @@ async fn every_request_leaves_one_line_and_one_record_whatever_became_of_it() {
             (400, "malformed_request"),
         ]
     );
+    assert_eq!(access[6]["http.request.method"], "", "nothing is told of a head that could not be read");
     for (line, record) in access.iter().zip(&decisions) {
         assert_eq!(line["portcullis.decision_id"], record["id"]);
         assert_eq!((&line["trace_id"], &line["portcullis.request_id"]), (&record["trace_id"], &record["request_id"]));

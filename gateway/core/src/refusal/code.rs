@@ -23,7 +23,6 @@ pub enum Code {
     InvalidParameter,
     InvalidToken,
     KeysUnavailable,
-    LengthRequired,
     MalformedRequest,
     MethodNotAllowed,
     MisdirectedRequest,
@@ -73,7 +72,6 @@ impl Code {
         Self::RouteNotFound,
         Self::MethodNotAllowed,
         Self::RequestTimeout,
-        Self::LengthRequired,
         Self::BodyTooLarge,
         Self::TargetTooLong,
         Self::UnsupportedMediaType,
@@ -159,7 +157,7 @@ impl Code {
                 "authentication_required",
                 "Authentication required",
                 "This resource needs a credential and none was sent.",
-                "Send a bearer token or an API key, or log in.",
+                "Send a bearer token or an API key.",
             ),
             Self::InvalidToken => row(
                 401,
@@ -230,13 +228,6 @@ impl Code {
                 "Request timeout",
                 "The request took too long to arrive.",
                 "Send it again, faster.",
-            ),
-            Self::LengthRequired => row(
-                411,
-                "length_required",
-                "Length required",
-                "A body of this size needs a declared length.",
-                "Send Content-Length.",
             ),
             Self::BodyTooLarge => row(
                 413,

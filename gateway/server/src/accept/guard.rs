@@ -88,6 +88,11 @@ impl Guard {
         self.scan.as_ref().map_or_else(RawFacts::default, |scan| scan.facts())
     }
 
+    /// Whether the head that Pingora read is [`STAND_IN`], of which nothing is the client's.
+    pub(crate) fn stands_in(&self) -> bool {
+        self.state.load(Ordering::Relaxed) == REFUSED
+    }
+
     /// `Late`: the head that Pingora read is not the client's, who took too long.
     pub(crate) fn arrival(&self) -> Arrival {
         self.arrival

@@ -5,11 +5,13 @@ mod quick;
 use std::collections::HashMap;
 use std::path::PathBuf;
 
+use portcullis_core::config::load;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{ConfigArg, FINE, complain, runtime};
 use crate::app::{Gateway, Options};
 use crate::world::clock::system_time;
+use crate::world::files::Disk;
 use crate::world::log;
 
 #[derive(Debug, clap::Args)]
@@ -27,8 +29,7 @@ pub(super) struct Args {
 
 pub(super) fn run(args: Args) -> u8 {
     log::start(log::Voice::Json);
-    let threads = crate::world::cores();
-    let runtime = match runtime(threads) {
+    let runtime = match runtime(threads(&args)) {
         Ok(runtime) => runtime,
         Err(error) => return complain(&error),
     };
@@ -75,6 +76,16 @@ pub(super) fn run(args: Args) -> u8 {
         gateway.stop().await;
         FINE
     })
+}
+
+/// `server.threads`, which must be known before anything else starts; a configuration that cannot be read is complained
+/// of where all of it is read.
+fn threads(args: &Args) -> usize {
+    let configured = match &args.upstream {
+        Some(_) => None,
+        None => load(&args.config.config, &Disk::default()).ok().and_then(|loaded| loaded.config.server.threads),
+    };
+    configured.and_then(|threads| usize::try_from(threads).ok()).unwrap_or_else(crate::world::cores)
 }
 
 /// What the system says by signals. Made before anything starts, so that none ends the process by its default.

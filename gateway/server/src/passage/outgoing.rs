@@ -18,7 +18,7 @@ use portcullis_core::snapshot::Snapshot;
 use portcullis_core::trail::Trail;
 
 use super::Ctx;
-use crate::accept::lease;
+use crate::accept::{Guard, lease};
 use crate::forward::become_tunnel;
 use crate::forward::head::{self, Peer};
 use crate::observe::HeadFacts;
@@ -70,9 +70,11 @@ impl Facts {
 pub(super) fn head_facts(session: &Session, request: Option<&Request<'_>>, facts: &Facts) -> HeadFacts {
     let head = session.req_header();
     let agent = head.headers.get(header::USER_AGENT).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    let stands_in = Guard::of(session.stream()).is_some_and(Guard::stands_in);
     let short = |text: &str, most: usize| -> Box<str> { text.chars().take(most).collect::<String>().into() };
     HeadFacts {
-        method: short(head.method.as_str(), 32),
+        // What stands in for a refused head says nothing of what the client asked.
+        method: short(if stands_in { "" } else { head.method.as_str() }, 32),
         path: short(request.map_or("", |request| request.path.as_str()), 2048),
         host: short(request.map_or("", |request| &request.host), 255),
         scheme: request.map_or("", |request| request.scheme.as_str()),
