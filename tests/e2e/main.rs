@@ -9,6 +9,7 @@ mod bodies;
 mod broken;
 mod cors;
 mod demo;
+mod doubts;
 mod framing;
 mod headers;
 mod http2;

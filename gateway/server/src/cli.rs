@@ -15,7 +15,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
-/// Put it in front of your app: TLS, login, API keys, policies, validation and limits in one binary.
+/// Put it in front of your app: TLS, tokens, API keys, policies, validation and limits in one binary.
 #[derive(Debug, Parser)]
 #[command(name = "portcullis", version, disable_help_subcommand = true, propagate_version = false)]
 struct Cli {
@@ -84,12 +84,14 @@ pub fn main() -> ExitCode {
         Verb::Health(args) => health::health(&args),
         Verb::Idp(args) => demo::idp(args),
         Verb::Schema => {
-            println!("{:#}", portcullis_core::config::json_schema());
+            say(&format!("{:#}\n", portcullis_core::config::json_schema()));
             FINE
         }
         Verb::Completions { shell } => {
             let mut command = <Cli as clap::CommandFactory>::command();
-            clap_complete::generate(shell, &mut command, "portcullis", &mut std::io::stdout());
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut command, "portcullis", &mut script);
+            say(&String::from_utf8_lossy(&script));
             FINE
         }
         Verb::Version => {
@@ -111,6 +113,12 @@ pub(crate) fn runtime(threads: usize) -> Result<tokio::runtime::Runtime, String>
         .enable_all()
         .build()
         .map_err(|error| format!("no runtime: {error}"))
+}
+
+/// Says it on stdout. Whoever stopped listening (`| head`) has heard enough.
+fn say(text: &str) {
+    use std::io::Write as _;
+    let _ = std::io::stdout().write_all(text.as_bytes());
 }
 
 /// Tells the operator what was wrong.

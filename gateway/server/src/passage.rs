@@ -193,7 +193,8 @@ impl ProxyHttp for Passage {
         Self::CTX: Send + Sync,
     {
         let answered = session.response_written().is_some();
-        let refusal = failure::refusal(e, answered);
+        let reached = if ctx.attempts > 0 { failure::Reached::Maybe } else { failure::Reached::Never };
+        let refusal = failure::refusal(e, answered, reached);
         let error_code = refusal.code.status().as_u16();
         let now = self.now().steady;
         if let Some(recording) = &mut ctx.recording {
@@ -302,7 +303,8 @@ impl Passage {
             let granted = journey::decide(&request, snapshot, &self.shared.world, now, &mut recording.trail).await;
             ctx.envelope.cors = outgoing::cors_fields(&recording.trail, snapshot, &request);
             let granted = granted?;
-            ctx.facts = Some(facts.with(&request, session.req_header().raw_path()));
+            let authority = session.req_header().uri.authority().map(http::uri::Authority::as_str);
+            ctx.facts = Some(facts.with(&request, session.req_header().raw_path(), authority));
             granted
         };
         let upstream = published.peers.upstreams.get(granted.rules().upstream).cloned();

@@ -12,7 +12,8 @@ use super::{Secret, checks};
 #[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq)]
 #[serde(default, deny_unknown_fields)]
 pub struct StoreConfig {
-    /// `sqlite:PATH` (relative to the root), or `redis://` or `rediss://` for several replicas (Valkey too).
+    /// `sqlite:PATH`, relative to the root. Other stores are refused by this version; what replicas share, the limits,
+    /// is `counters.url`.
     pub url: Secret,
 }
 

@@ -1,9 +1,10 @@
 //! Is it one JSON value that everybody reads alike?
 //!
 //! Stricter than RFC 8259 asks, because what the gateway judges must be what the application reads:
-//! duplicate members (RFC 8259 §4 leaves them open), numbers beyond 2^53 − 1 (§6), a byte order mark (§8.1)
+//! duplicate members (RFC 8259 §4 leaves them open), numbers a double does not keep (§6), a byte order mark (§8.1)
 //! and anything after the value are refused.
 
+mod numbers;
 #[cfg(test)]
 mod tests;
 
@@ -66,6 +67,9 @@ pub fn parse(bytes: &[u8], limits: &Limits) -> Result<Parsed, Fault> {
         std::str::from_utf8(bytes).map_err(|error| top(format!("not UTF-8 from byte {} on", error.valid_up_to())))?;
     if text.bytes().all(|b| b.is_ascii_whitespace()) {
         return Err(top("the body is empty".to_owned()));
+    }
+    if limits.numbers == Numbers::Exact && !numbers::survive(text) {
+        return Err(top("a number has more digits than a reader of doubles keeps".to_owned()));
     }
     let mut reader = Reader { limits, nodes: 0, broken: None, trail: Vec::new() };
     let mut json = serde_json::Deserializer::from_str(text);

@@ -9,6 +9,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use portcullis_core::identify::{KeyText, Minted};
 use portcullis_core::moment::Now;
+use portcullis_core::request::Authority;
 
 use super::Admin;
 use super::problem::Refused;
@@ -76,9 +77,10 @@ pub(super) async fn demand_key(State(admin): State<Admin>, request: Request, nex
 pub(super) async fn check_host(State(_): State<Admin>, request: Request, next: Next) -> Response {
     let host = request.headers().get(header::HOST).and_then(|value| value.to_str().ok());
     let host = host.or_else(|| request.uri().authority().map(axum::http::uri::Authority::as_str)).unwrap_or_default();
-    let name = host.rsplit_once(':').map_or(host, |(name, port)| if port.ends_with(']') { host } else { name });
-    let local = name.eq_ignore_ascii_case("localhost")
-        || name.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
+    let local = Authority::parse(host).is_ok_and(|authority| {
+        authority.host == "localhost"
+            || authority.host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+    });
     if !local {
         return Refused::new(
             StatusCode::MISDIRECTED_REQUEST,

@@ -44,9 +44,17 @@ fn kind(e: &Error) -> &'static str {
     }
 }
 
-/// What the caller is told; `ClientGone` when nobody is there to be told.
-pub(super) fn refusal(e: &Error, answered: bool) -> Refusal {
-    let because = |code: Code| Refusal::new(code).because(format!("{}: {e}", kind(e)));
+/// Whether the application may have seen the request.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Reached {
+    Maybe,
+    Never,
+}
+
+/// What the caller is told; `ClientGone` when nobody is there to be told, or nothing true could be said.
+pub(super) fn refusal(e: &Error, answered: bool, reached: Reached) -> Refusal {
+    let at_fault = if *e.esource() == ErrorSource::Downstream { "client" } else { kind(e) };
+    let because = |code: Code| Refusal::new(code).because(format!("{at_fault}: {e}"));
     match e.etype() {
         ErrorType::HTTPStatus(413) => because(Code::BodyTooLarge),
         ErrorType::HTTPStatus(503) => because(Code::UpstreamUnavailable).retry_after(Duration::from_secs(1)),
@@ -62,6 +70,8 @@ pub(super) fn refusal(e: &Error, answered: bool) -> Refusal {
             ErrorSource::Downstream if answered => because(Code::ClientGone),
             ErrorSource::Downstream => match e.etype() {
                 ErrorType::WriteError | ErrorType::ReadError | ErrorType::ConnectionClosed => because(Code::ClientGone),
+                // INVARIANT: what the application may have done is never answered as if it had not been done.
+                _ if reached == Reached::Maybe => because(Code::ClientGone),
                 _ => because(Code::MalformedRequest),
             },
             ErrorSource::Internal | ErrorSource::Unset => because(Code::InternalError),

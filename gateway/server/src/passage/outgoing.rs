@@ -50,8 +50,8 @@ impl Facts {
         Self { peer, trusted, scheme: "https", host: String::new(), origin: None }
     }
 
-    /// With what framing made of the head.
-    pub(super) fn with(mut self, request: &Request<'_>, raw_target: &[u8]) -> Self {
+    /// With what framing made of the head. `authority` is HTTP/2's, with its port.
+    pub(super) fn with(mut self, request: &Request<'_>, raw_target: &[u8], authority: Option<&str>) -> Self {
         self.scheme = request.scheme.as_str();
         self.host = request.host.to_string();
         if !raw_target.starts_with(b"/") {
@@ -59,7 +59,7 @@ impl Facts {
             self.origin = Some(request.query.map_or_else(|| path.to_owned(), |query| format!("{path}?{query}")));
         }
         let host = request.headers.get(header::HOST).and_then(|v| v.to_str().ok());
-        if let Some(host) = host {
+        if let Some(host) = host.or(authority) {
             host.clone_into(&mut self.host);
         }
         self

@@ -5,7 +5,9 @@ use http::{HeaderValue, StatusCode, header};
 use pingora::proxy::{ProxyHttp, Session};
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorType, Result};
+use portcullis_core::refusal::{Code, Refusal};
 
+use crate::accept::Guard;
 use crate::respond::{self, Envelope, Reply};
 
 /// Answers every request with 308 to the same target at `base`.
@@ -28,6 +30,10 @@ impl ProxyHttp for Redirect {
 
     async fn request_filter(&self, session: &mut Session, (): &mut ()) -> Result<bool> {
         session.set_keepalive(None);
+        if Guard::of(session.stream()).is_some_and(Guard::stands_in) {
+            let refused = Refusal::new(Code::MalformedRequest);
+            return respond::refuse(session, &refused, &Envelope::default()).await.map(|()| true);
+        }
         let target = session.req_header().uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
         let target = if target.starts_with('/') { target } else { "/" };
         let reply = match HeaderValue::try_from(format!("{}{target}", self.base)) {
