@@ -19,8 +19,7 @@ async fn a_policy_that_fails_refuses_although_another_permits_and_is_counted() {
     let authorization = format!("Bearer {}", site.signer.sign(&claims));
     assert_eq!(ask(&site, "/", &authorization).await, (403, "policy_error".to_owned()));
     assert_eq!(site.upstream.heads(), 1);
-    let metrics = site.admin().await.get("/metrics", &[]).await;
-    assert!(String::from_utf8_lossy(&metrics.body).contains("portcullis_policy_errors_total{route=\"page\"} 1"));
+    assert!(site.metrics().await.contains("portcullis_policy_errors_total{route=\"page\"} 1"));
     let decisions = site.log("logs/decisions.jsonl").await;
     assert_eq!((&decisions[1]["outcome"], &decisions[1]["policies"]), (&json!("policy_error"), &json!(["fails"])));
 }

@@ -46,8 +46,7 @@ async fn enforced_stages_refuse_and_count_nothing_as_shadow() {
     for (stage, status, code) in STAGES {
         let site = setup(stage, "enforce").start().await;
         assert_eq!(ask(&site).await, (status, code.into()), "{stage}");
-        let metrics = site.admin().await.get("/metrics", &[]).await;
-        assert!(!String::from_utf8_lossy(&metrics.body).contains("would_refuse_total{"), "{stage}");
+        assert!(!site.metrics().await.contains("would_refuse_total{"), "{stage}");
     }
 }
 
@@ -56,8 +55,7 @@ async fn a_stage_in_shadow_lets_pass_and_says_so_in_log_record_and_metric() {
     for (stage, _, code) in STAGES {
         let site = setup(stage, "shadow").start().await;
         assert_eq!(ask(&site).await, (200, Value::Null), "{stage}");
-        let metrics = site.admin().await.get("/metrics", &[]).await;
-        let metrics = String::from_utf8_lossy(&metrics.body).into_owned();
+        let metrics = site.metrics().await;
         let metric = format!("portcullis_would_refuse_total{{code=\"{code}\",route=\"page\",stage=\"{stage}\"}}");
         assert!(metrics.contains(&metric), "{metric} in {metrics}");
         let (access, decisions) = logs(site).await;

@@ -1,6 +1,6 @@
 //! What is left behind of a request, and what never?
 
-use portcullis_tests::site::{Setup, Site};
+use portcullis_tests::site::Setup;
 use serde_json::{Value, json};
 
 fn setup() -> Setup {
@@ -126,7 +126,7 @@ async fn no_secret_is_written_down_anywhere() {
         )
         .await;
     let admin_key = site.admin_key();
-    let metrics = String::from_utf8_lossy(&site.admin().await.get("/metrics", &[]).await.body).into_owned();
+    let metrics = site.metrics().await;
     let assertion = site.upstream.only().header("x-portcullis-assertion").unwrap().to_owned();
     let (access, decisions) = site.logs().await;
     assert_eq!((access.len(), decisions.len()), (6, 6));
@@ -144,7 +144,7 @@ async fn metrics_have_our_prefix_and_labels_from_closed_sets() {
     client.send("BREW", "/page/1", &[], "").await;
     client.get("/made-up-by-the-client", &[("authorization", &site.reader())]).await;
     client.get("/page/made-up-by-the-client", &[("authorization", &site.reader())]).await;
-    let text = metrics(&site).await;
+    let text = site.metrics().await;
     assert!(!text.contains("made-up") && !text.contains("BREW") && !text.contains("rita"), "{text}");
     let labels = [
         "code", "config", "error", "file", "issuer", "le", "method", "outcome", "result", "route", "stage", "status",
@@ -170,8 +170,4 @@ async fn metrics_have_our_prefix_and_labels_from_closed_sets() {
         ),
         "{text}"
     );
-}
-
-async fn metrics(site: &Site) -> String {
-    String::from_utf8_lossy(&site.admin().await.get("/metrics", &[]).await.body).into_owned()
 }

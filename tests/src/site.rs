@@ -405,6 +405,12 @@ impl Site {
         client
     }
 
+    /// The metrics in text form, once every request that was answered is counted.
+    pub async fn metrics(&self) -> String {
+        self.gateway.idle().await;
+        String::from_utf8_lossy(&self.admin().await.get("/metrics", &[]).await.body).into_owned()
+    }
+
     /// Stops the gateway, so that all lines are written, and answers the lines of a log.
     pub async fn log(self, name: &str) -> Vec<Value> {
         let Self { gateway, files, _folder, .. } = self;

@@ -222,6 +222,11 @@ impl Gateway {
         &self.store
     }
 
+    /// Waits until no request is under way and all that ended are recorded.
+    pub async fn idle(&self) {
+        self.shared.streams.metrics.idle().await;
+    }
+
     /// Refuses new connections, lets requests under way finish within the grace period, ends.
     pub async fn stop(self) {
         let _ = self.stop.send(true);

@@ -91,7 +91,6 @@ impl Recording {
 
 impl Drop for Recording {
     fn drop(&mut self) {
-        self.streams.metrics.active(-1);
         let now = self.ended.unwrap_or_else(|| self.clock.now().steady);
         if self.ended.is_none()
             && self.error.is_empty()
@@ -107,5 +106,7 @@ impl Drop for Recording {
             }
         }
         self.streams.record(self);
+        // Last: where no request is under way, all are recorded.
+        self.streams.metrics.active(-1);
     }
 }

@@ -126,8 +126,7 @@ async fn a_new_key_is_told_whole_once_and_kept_as_a_hash() {
     assert_eq!(client.get("/", &[("x-api-key", &text), ("authorization", "Bearer ptcl_x")]).await.status, 400);
     assert_eq!(client.get(&format!("/?api_key={text}"), &[]).await.status, 401);
     assert_eq!(client.get(&format!("/nowhere?api_key={text}"), &[("x-other", &text)]).await.status, 404);
-    let metrics = admin.get("/metrics", &[]).await;
-    assert!(!String::from_utf8_lossy(&metrics.body).contains(&text));
+    assert!(!site.metrics().await.contains(&text));
     let status = admin.get("/v1/status", auth).await;
     assert!(!String::from_utf8_lossy(&status.body).contains(&text));
 
