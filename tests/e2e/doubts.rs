@@ -1,5 +1,11 @@
 //! What is said when nothing certain can be said? Never that something was not done which may have been.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use portcullis_core::moment::Now;
+use portcullis_core::ports::Clock;
+use portcullis_server::world::clock::SystemClock;
 use portcullis_tests::client::Ended;
 use portcullis_tests::site::Setup;
 use portcullis_tests::upstream::Reply;
@@ -47,4 +53,33 @@ async fn a_number_that_a_double_does_not_keep_is_refused() {
         assert_eq!(answer.problem(), (400, "invalid_json".to_owned()), "{body}");
     }
     assert_eq!(client.send("POST", "/orders", &json, r#"{"quantity":1000}"#.to_owned()).await.status, 200);
+}
+
+/// Panics once when it is told to: somebody's mistake in the middle of a request.
+struct Mine {
+    clock: SystemClock,
+    armed: AtomicBool,
+}
+
+impl Clock for Mine {
+    fn now(&self) -> Now {
+        assert!(!self.armed.swap(false, Ordering::SeqCst), "a mine went off");
+        self.clock.now()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_panic_is_a_500_of_one_request_and_the_process_goes_on() {
+    let mine = Arc::new(Mine { clock: SystemClock::start(), armed: AtomicBool::new(false) });
+    let site = Setup::new().route("page", "GET /", "public", "").clock(&mine).start().await;
+    for mut client in [site.h1().await, site.h2().await] {
+        mine.armed.store(true, Ordering::SeqCst);
+        let answer = client.get("/", &[]).await;
+        assert_eq!(answer.problem(), (500, "internal_error".to_owned()));
+        assert!(!String::from_utf8_lossy(&answer.body).contains("mine"), "{answer:?}");
+        assert_eq!(site.upstream.requests().len() % 2, 0, "it did not go on");
+        for _ in 0..2 {
+            assert_eq!(site.h1().await.get("/", &[]).await.status, 200);
+        }
+    }
 }

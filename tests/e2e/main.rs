@@ -19,6 +19,7 @@ mod journey;
 mod jwks;
 mod limits;
 mod listeners;
+mod losses;
 mod modes;
 mod observe;
 mod pages;

@@ -83,7 +83,9 @@ async fn every_request_leaves_one_line_and_one_record_whatever_became_of_it() {
             (400, "malformed_request"),
         ]
     );
-    assert_eq!(access[6]["http.request.method"], "", "nothing is told of a head that could not be read");
+    let refused = (&access[6]["http.request.method"], &access[6]["url.path"], &access[6]["server.address"]);
+    assert_eq!(refused, (&json!("GET"), &json!("/a"), &json!("app.test")), "as far as it could be read");
+    assert_eq!((&access[3]["url.path"], &access[3]["server.address"]), (&json!("/a//b"), &json!("app.test")));
     for (line, record) in access.iter().zip(&decisions) {
         assert_eq!(line["portcullis.decision_id"], record["id"]);
         assert_eq!((&line["trace_id"], &line["portcullis.request_id"]), (&record["trace_id"], &record["request_id"]));

@@ -121,6 +121,8 @@ async fn route_says_who_wins_and_who_does_not() {
     let won = route(&["GET", "/items/7", "--format", "json"]).await.json();
     assert_eq!((&won["route"], &won["refusal"]), (&json!("one"), &Value::Null));
 
+    assert_eq!((&won["demands"]["match"], &won["demands"]["limits"]), (&json!("GET /items/{id}"), &json!([])));
+
     let lost = route(&["GET", "/nowhere"]).await;
     assert_eq!(lost.code, Some(1));
     assert!(lost.stdout.starts_with("404 route_not_found"), "{}", lost.stdout);
@@ -135,6 +137,39 @@ async fn route_says_who_wins_and_who_does_not() {
     }
     let refused = route(&["G E T", "/items/7"]).await;
     assert_eq!((refused.code, refused.stderr.as_str()), (Some(2), "`G E T` is not a method\n"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn route_tells_limits_schemas_parameters_and_modes() {
+    let more = "body_schema = \"any.json\"\nscopes = [\"w\"]\nlimits = [{ by = \"principal\", rate = \"60/min\", burst = 10 }]\n\
+        validate = { mode = \"shadow\" }\nparameters = [{ in = \"query\", name = \"page\", schema = { type = \"integer\" } }]\n";
+    let ground = Setup::new().route("order", "POST /orders", "write", more).file("config/any.json", "true").lay().await;
+    let ran = binary::run(ground.folder.path(), &["route", "POST", "/orders"]).await;
+    let told: Vec<&str> = ran.stdout.lines().take(10).collect();
+    assert_eq!(
+        told,
+        [
+            "order  (POST /orders)",
+            "  authenticate  jwt or api_key",
+            "  policies      write",
+            "  scopes        w",
+            "  limits        60/min burst 10 by principal",
+            "  parameters    query page",
+            "  body schema   any.json",
+            "  upstream      app",
+            "  largest body  1048576 bytes",
+            "  modes         guard enforce, limit enforce, validate shadow, authorize enforce",
+        ],
+        "{ran:#?}"
+    );
+    let told = binary::run(ground.folder.path(), &["route", "POST", "/orders", "--format", "json"]).await.json();
+    let demands = &told["demands"];
+    assert_eq!(
+        demands["modes"],
+        json!({ "guard": "enforce", "limit": "enforce", "validate": "shadow", "authorize": "enforce" })
+    );
+    assert_eq!((&demands["limits"][0]["by"], &demands["limits"][0]["burst"]), (&json!("principal"), &json!(10)));
+    assert_eq!((&demands["body_schema"], &demands["parameters"][0]["name"]), (&json!("any.json"), &json!("page")));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -45,13 +45,21 @@ pub fn path() -> PathBuf {
 
 fn command(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Command {
     let mut command = Command::new(path());
-    command.args(arguments).current_dir(folder).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.args(arguments);
+    let mut command = prepare(command, folder);
+    command.envs(variables.iter().copied());
+    command
+}
+
+/// In `folder`, watched, and without what the environment says of another gateway.
+fn prepare(mut command: Command, folder: &Path) -> Command {
+    command.current_dir(folder).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("PORTCULLIS_") {
             command.env_remove(name);
         }
     }
-    command.envs(variables.iter().copied()).env("TMPDIR", folder).kill_on_drop(true);
+    command.env("TMPDIR", folder).kill_on_drop(true);
     command
 }
 
@@ -89,9 +97,23 @@ pub fn spawn(folder: &Path, arguments: &[&str]) -> Running {
     spawn_with(folder, arguments, &[])
 }
 
+/// The same, where no file may grow beyond `kib` KiB: what a full disk is like to whoever writes.
+pub fn spawn_on_a_small_disk(folder: &Path, kib: u32, arguments: &[&str]) -> Running {
+    // Without the trap the system would kill it, as no full disk does. `ulimit` counts blocks of 512 bytes.
+    let limited = r#"trap "" XFSZ; ulimit -f "$1"; shift; exec "$@""#;
+    let (blocks, program) = ((2 * kib).to_string(), path());
+    let mut shell = Command::new("sh");
+    shell.args(["-c", limited, "sh", &blocks]).arg(program).args(arguments);
+    start(&mut prepare(shell, folder))
+}
+
 /// The same, with these variables set.
 pub fn spawn_with(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Running {
-    let mut child = command(folder, arguments, variables).spawn().expect("the program");
+    start(&mut command(folder, arguments, variables))
+}
+
+fn start(command: &mut Command) -> Running {
+    let mut child = command.spawn().expect("the program");
     let stdout = Lines::of(child.stdout.take().expect("stdout"));
     let stderr = Lines::of(child.stderr.take().expect("stderr"));
     Running { child, stdout, stderr }

@@ -15,7 +15,6 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::client::{Client, Raw};
-use crate::clock::TestClock;
 use crate::keys::{Algorithm, Signer, jwks};
 use crate::upstream::Upstream;
 
@@ -64,7 +63,7 @@ pub struct Setup {
     tokens: Option<String>,
     variables: HashMap<String, String>,
     target: Option<String>,
-    clock: Option<Arc<TestClock>>,
+    clock: Option<Arc<dyn Clock>>,
 }
 
 impl Default for Setup {
@@ -182,8 +181,8 @@ impl Setup {
 
     /// The time, instead of the system's.
     #[must_use]
-    pub fn clock(mut self, clock: &Arc<TestClock>) -> Self {
-        self.clock = Some(Arc::clone(clock));
+    pub fn clock(mut self, clock: &Arc<impl Clock + 'static>) -> Self {
+        self.clock = Some(Arc::clone(clock) as Arc<dyn Clock>);
         self
     }
 
@@ -196,7 +195,7 @@ impl Setup {
     pub async fn try_start(self) -> Result<Site, (StartError, TempDir)> {
         let variables = self.variables.clone();
         let clock: Arc<dyn Clock> = match &self.clock {
-            Some(clock) => Arc::clone(clock) as _,
+            Some(clock) => Arc::clone(clock),
             None => Arc::new(SystemClock::start()),
         };
         let Ground { upstream, signer, authority, files, folder } = self.lay().await;

@@ -15,3 +15,14 @@ pub enum Mode {
     /// Do not decide.
     Off,
 }
+
+impl Mode {
+    /// The word of the configuration.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Enforce => "enforce",
+            Self::Shadow => "shadow",
+            Self::Off => "off",
+        }
+    }
+}

@@ -4,6 +4,7 @@ mod compile;
 mod rules;
 
 use std::collections::{BTreeSet, HashMap};
+use std::ffi::OsString;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,10 +15,12 @@ pub use compile::{Built, compile};
 pub use rules::{Modes, Rules};
 
 use crate::authorize::Policies;
-use crate::config::{Config, CountersConfig, ObserveConfig, ServerConfig, StoreConfig, TlsConfig, UpstreamConfig};
+use crate::config::{
+    Config, CountersConfig, ObserveConfig, RouteConfig, ServerConfig, StoreConfig, TlsConfig, UpstreamConfig,
+};
 use crate::framing::Framing;
 use crate::identify::Judges;
-use crate::identify::jwks::SourceSpec;
+use crate::identify::jwks::{KeyOrigin, SourceSpec};
 use crate::mode::Mode;
 use crate::refusal::{Code, Refusal};
 use crate::request::CanonicalPath;
@@ -53,6 +56,11 @@ impl Snapshot {
 
     pub fn rules_named(&self, name: &str) -> Option<&Rules> {
         self.rules.get(*self.by_name.get(name)?).map(|rules| &**rules)
+    }
+
+    /// What the operator wrote of a route.
+    pub fn written(&self, name: &str) -> Option<&RouteConfig> {
+        self.config.routes.iter().find(|route| route.name == name)
     }
 
     /// All routes, in the order of the files.
@@ -142,7 +150,23 @@ impl Snapshot {
         };
         let mut folders: BTreeSet<PathBuf> = self.files.iter().map(folder).collect();
         folders.insert(self.root.join(&self.config.policies.dir));
+        folders.extend(self.key_files().iter().map(folder));
         folders
+    }
+
+    /// The names of the files that concern us, without their folders.
+    pub fn file_names(&self) -> BTreeSet<OsString> {
+        let key_files = self.key_files();
+        self.files.iter().chain(&key_files).filter_map(|path| path.file_name()).map(OsString::from).collect()
+    }
+
+    /// Key sets that an operator keeps in files.
+    fn key_files(&self) -> Vec<PathBuf> {
+        let file = |source: &SourceSpec| match &source.origin {
+            KeyOrigin::Discovery | KeyOrigin::Url(_) => None,
+            KeyOrigin::File(path) => Some(self.root.join(path)),
+        };
+        self.judges.bearer().key_sources().filter_map(file).collect()
     }
 
     /// Why `method` and `path` get what they get; for `portcullis route`.

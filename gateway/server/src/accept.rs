@@ -3,9 +3,11 @@
 //! Pingora's TCP listener hands each connection to [`Front`]; it makes TLS of it, wraps HTTP/1 in the
 //! [`Guard`] and gives the result to Pingora's HTTP engine, which calls back into `passage`.
 
+mod frames;
 mod front;
 mod guard;
 mod head;
+mod http2;
 pub(crate) mod lease;
 mod names;
 mod scan;
@@ -14,4 +16,6 @@ pub(crate) mod tls;
 pub(crate) use front::{Door, Front, Limits, Outcome};
 pub(crate) use guard::{Arrival, Guard};
 pub(crate) use head::{ends, request};
+pub(crate) use http2::Refused;
+pub(crate) use names::shown;
 pub(crate) use tls::TlsPolicy;

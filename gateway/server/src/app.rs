@@ -278,6 +278,7 @@ fn serve(
         let door = Door::Tls(Box::new(move || Arc::clone(&current.current().tls)));
         let front =
             Front::new(Arc::clone(&proxy), door, limits.clone(), Arc::clone(&connections), Arc::clone(&metrics));
+        let front = front.telling(crate::passage::tell_of_unseen(shared));
         services.push(listeners::spawn("https", front, listener, stopped));
     }
     if let Some(listener) = bound.take("plain") {

@@ -81,7 +81,7 @@ pub fn main() -> ExitCode {
         Verb::Check(args) => check::check(&args, cli.format),
         Verb::Route(args) => route::route(&args, cli.format),
         Verb::Keys(args) => keys::keys(args, cli.format),
-        Verb::Health(args) => health::health(&args),
+        Verb::Health(args) => health::health(&args, cli.format),
         Verb::Idp(args) => demo::idp(args),
         Verb::Schema => {
             say(&format!("{:#}\n", portcullis_core::config::json_schema()));

@@ -9,6 +9,7 @@ mod failure;
 mod outgoing;
 mod redirect;
 mod reserved;
+mod unseen;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -30,6 +31,7 @@ use portcullis_core::validate::BodyPlan;
 use tokio::sync::OwnedSemaphorePermit;
 
 pub(crate) use redirect::Redirect;
+pub(crate) use unseen::tell_of_unseen;
 
 use crate::accept::{self, Arrival, Guard};
 use crate::control::Published;
@@ -194,7 +196,11 @@ impl ProxyHttp for Passage {
     {
         let answered = session.response_written().is_some();
         let reached = if ctx.attempts > 0 { failure::Reached::Maybe } else { failure::Reached::Never };
-        let refusal = failure::refusal(e, answered, reached);
+        let refusal = match Guard::of(session.stream()).and_then(Guard::body_fault) {
+            // The application has at most a part of the body, and never its end.
+            Some(fault) => fault.refusal(),
+            None => failure::refusal(e, answered, reached),
+        };
         let error_code = refusal.code.status().as_u16();
         let now = self.now().steady;
         if let Some(recording) = &mut ctx.recording {

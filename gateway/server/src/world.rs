@@ -15,7 +15,7 @@ use portcullis_core::config::CountersConfig;
 use portcullis_core::ports::Counters;
 use rustls::server::ProducesTickets;
 
-pub(crate) use reach::{needs_network, unreachable};
+pub(crate) use reach::{needs_network, unreachable, unusable};
 
 /// Chooses aws-lc-rs for all of TLS. Pingora would install ring, whose signatures cost more.
 pub fn install_crypto() {

@@ -80,3 +80,25 @@ async fn nothing_hidden_behind_a_body_becomes_a_request() {
     }
     assert!(site.upstream.requests().iter().all(|request| request.target != "/hidden"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn trailers_larger_than_a_head_may_be_are_refused_streamed_or_held() {
+    let site = Setup::new()
+        .route("judged", "POST /a", "public", "body_schema = \"any.json\"\n")
+        .route("streamed", "POST /b", "public", "")
+        .file("config/any.json", "true")
+        .start()
+        .await;
+    for path in ["/a", "/b"] {
+        let mut raw = site.raw().await;
+        raw.send(HEAD.replace("/a", path)).await.unwrap();
+        raw.send("2\r\n{}\r\n0\r\n").await.unwrap();
+        let trailers = format!("X-A: {}\r\n", "b".repeat(1_000)).repeat(40);
+        // The answer may come, and the connection close, before all of it was sent.
+        let _ = raw.send(format!("{trailers}\r\n")).await;
+        let answer = raw.answer().await.unwrap_or_else(|ended| panic!("{path}: {ended:?}"));
+        assert_eq!((answer.status, &answer.json()["code"]), (431, &"headers_too_large".into()), "{path}");
+        assert_eq!(raw.answer().await.unwrap_err(), Ended::Closed, "{path}");
+    }
+    assert!(site.upstream.requests().iter().all(|request| !request.complete), "no application had a whole request");
+}

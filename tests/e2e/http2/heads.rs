@@ -125,6 +125,31 @@ async fn refuses_targets_hosts_and_methods_that_are_not_for_us() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_the_engine_refuses_is_written_down_and_counted() {
+    let site = open().await;
+    let rows = [
+        without(":authority"),
+        with(":authority", "user@app.test"),
+        and(&[("host", "other.test")]),
+        and(&[("host", "app.test"), ("host", "app.test")]),
+    ];
+    for list in &rows {
+        assert_eq!(ask(&site, list).await, Seen::Reset, "{list:?}");
+    }
+    let metrics = String::from_utf8(site.admin().await.get("/metrics", &[]).await.body.to_vec()).unwrap();
+    let counted = "portcullis_refusals_total{code=\"malformed_request\",route=\"none\"} 4";
+    assert!(metrics.contains(counted), "{metrics}");
+    let (access, decisions) = site.logs().await;
+    assert_eq!((access.len(), decisions.len()), (rows.len(), rows.len()));
+    for (line, record) in access.iter().zip(&decisions) {
+        assert_eq!(line["portcullis.decision_id"], record["id"]);
+        let told = (&line["http.response.status_code"], &line["portcullis.code"], &line["network.protocol.version"]);
+        assert_eq!(told, (&400.into(), &"malformed_request".into(), &"2".into()), "{line}");
+        assert_eq!(line["network.peer.address"], "127.0.0.1");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn refuses_bodies_of_another_length_than_declared() {
     let site = open().await;
     for (declared, data) in [("5", "{}"), ("1", "{}"), ("0", "{}")] {

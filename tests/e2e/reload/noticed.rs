@@ -62,6 +62,17 @@ async fn notices_a_policy_schema() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn notices_a_key_set_of_a_file() {
+    let site = turning().start().await;
+    until_status(&site, "/items/1", 200).await;
+    // Without its keys no token of the issuer is good, remembered or not.
+    site.files.write("certs/jwks.json", r#"{"keys":[]}"#);
+    until_status(&site, "/items/1", 401).await;
+    site.files.write("certs/jwks.json", portcullis_tests::keys::jwks([&site.signer]).to_string());
+    until_status(&site, "/items/1", 200).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn notices_a_file_that_begins_to_match_an_include() {
     let route = |name: &str| {
         format!("[[routes]]\nname = {name:?}\nmatch = \"GET /{name}\"\nupstream = \"app\"\nauthenticate = [\"jwt\"]\n")

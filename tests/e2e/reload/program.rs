@@ -23,10 +23,15 @@ async fn a_hangup_reads_what_no_watch_can_see_and_a_bad_file_is_logged() {
     assert_eq!(refused["level"], "ERROR");
     assert!(refused["first"].as_str().unwrap().contains("turn.cedar:1:"), "{refused}");
 
+    ground.files.write("elsewhere/turn.cedar", READERS_READ);
+    gateway.signal("HUP").await;
+    gateway.says("the files are again what is in force").await;
+
     ground.files.write("elsewhere/turn.cedar", NOBODY_READS);
     gateway.signal("HUP").await;
     gateway.says("configuration in force").await;
-    let https = ready["https"].as_str().unwrap().trim_start_matches("Some(").trim_end_matches(')').parse().unwrap();
+    let https = ready["https"].as_str().unwrap().parse().unwrap();
+    assert_eq!((&ready["plain"], &ready["probes"]), (&json!("off"), &json!("off")));
     let mut client = Client::h1(https, "app.test", ground.authority.pem()).await.unwrap();
     client.authority = "app.test".to_owned();
     let claims =

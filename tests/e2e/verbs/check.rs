@@ -90,7 +90,41 @@ async fn offline_lists_what_it_left_out() {
     assert_eq!(ran.code, Some(0), "what is down now does not keep a gateway from starting");
     assert_eq!(ran.json()["left_out"], json!([]));
     let warnings = ran.json()["warnings"].to_string();
-    assert!(warnings.contains("upstream `app`: the host of `http://app.invalid:1` is not found"), "{warnings}");
+    for told in [
+        "upstream `app`: the host of `http://app.invalid:1` is not found",
+        "tokens.far: `https://idp.invalid/.well-known/openid-configuration` cannot be fetched",
+        "counters: the store cannot be used: ",
+    ] {
+        assert!(warnings.contains(told), "`{told}` in {warnings}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tries_what_the_gateway_will_need() {
+    let port = binary::free_ports(1);
+    let ground = Setup::new()
+        .route("item", "GET /items/{id}", "read", "")
+        .targets(&format!("\"http://127.0.0.1:{port}\""))
+        .section(&format!("[counters]\nurl = \"redis://127.0.0.1:{port}\""))
+        .file("certs/jwks.json", r#"{"keys":[]}"#)
+        .lay()
+        .await;
+    ground.files.write("data/portcullis.db", "this is no database");
+    let ran = binary::run(ground.folder.path(), &["check"]).await;
+    assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""));
+    for told in [
+        "warning: tokens.test: the key set has no usable key",
+        "warning: store: ",
+        &format!("warning: upstream `app`: `http://127.0.0.1:{port}` cannot be connected to: Connection refused"),
+        "warning: counters: the store cannot be used: ",
+    ] {
+        assert!(ran.stdout.contains(told), "`{told}` in {}", ran.stdout);
+    }
+    assert_eq!(ground.files.read("data/portcullis.db"), "this is no database");
+    let offline = binary::run(ground.folder.path(), &["check", "--offline"]).await;
+    assert!(offline.stdout.contains("warning: tokens.test: the key set has no usable key"), "{}", offline.stdout);
+    assert!(!offline.stdout.contains("Connection refused"), "{}", offline.stdout);
+    assert!(offline.stdout.contains("left out: addresses of `upstreams.app`"), "{}", offline.stdout);
 }
 
 #[tokio::test(flavor = "multi_thread")]

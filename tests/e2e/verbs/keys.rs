@@ -102,6 +102,10 @@ async fn health_is_0_while_it_runs_and_1_when_it_is_down() {
     site.files.edit("config/client.toml", &site.gateway.admin.unwrap().to_string(), &format!("127.0.0.1:{port}"));
     let ran = ask(&site, &["health"]).await;
     assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), ""));
+    let told = format!("no gateway answers at `127.0.0.1:{port}` (`server.admin`): ");
+    assert!(ran.stderr.starts_with(&told), "{}", ran.stderr);
+    let told = ask(&site, &["health", "--format", "json"]).await.json();
+    assert_eq!((&told["ready"], &told["config_errors"]), (&json!(false), &json!([])), "{told}");
     let ran = ask(&site, &["keys", "list"]).await;
     assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), ""));
     assert!(
@@ -109,6 +113,30 @@ async fn health_is_0_while_it_runs_and_1_when_it_is_down() {
         "{}",
         ran.stderr
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn health_asks_the_gateway_and_not_the_files_that_were_broken_since() {
+    let site = site().await;
+    let sound = site.files.read("config/client.toml");
+    for broken in [format!("{sound}\n[[routes]]\nnme = 1\n"), sound.replace("upstream = \"app\"", "upstream = \"ap\"")]
+    {
+        assert_ne!(broken, sound);
+        site.files.write("config/client.toml", broken);
+        let ran = ask(&site, &["health"]).await;
+        assert_eq!((ran.code, ran.stdout.as_str()), (Some(0), ""), "{ran:#?}");
+        let told =
+            "warning: the files of `config/client.toml` are at fault, and the gateway goes on with what it had: ";
+        assert!(ran.stderr.starts_with(told), "{}", ran.stderr);
+        let told = ask(&site, &["health", "--format", "json"]).await.json();
+        assert_eq!(told["ready"], true);
+        assert!(!told["config_errors"].as_array().unwrap().is_empty());
+    }
+    // Not even TOML: the gateway is looked for where one is by default.
+    site.files.write("config/client.toml", "[server");
+    let ran = ask(&site, &["health"]).await;
+    assert_eq!(ran.code, Some(1), "{ran:#?}");
+    assert!(ran.stderr.contains("so it was looked for by defaults"), "{}", ran.stderr);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -97,18 +97,8 @@ impl Reader<'_> {
     }
 
     fn fields(&self, record: &Value) -> Option<Fields> {
-        match self.shape(record, DEEPEST)? {
-            Shape::Record(fields) => Some(fields),
-            Shape::Bool
-            | Shape::Datetime
-            | Shape::Decimal
-            | Shape::Duration
-            | Shape::Entity(_)
-            | Shape::Ip
-            | Shape::Long
-            | Shape::Set(_)
-            | Shape::String => None,
-        }
+        let Shape::Record(fields) = self.shape(record, DEEPEST)? else { return None };
+        Some(fields)
     }
 
     fn shape(&self, ty: &Value, depth: usize) -> Option<Shape> {

@@ -3,6 +3,7 @@
 //! Read, parse, walk the keys against the JSON Schema, put variables in, include, give types, check across. Each step
 //! goes on with what the one before could make sense of, so that one run reports everything.
 
+mod cross;
 mod de;
 mod depth;
 mod draft;
@@ -20,13 +21,13 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::{Config, ConfigError, Location, ReadFile, Source, cross};
+use super::{Config, ConfigError, Location, ReadFile, ServerConfig, Source, StoreConfig, TlsConfig};
 
-pub(super) use draft::Draft;
-pub(super) use findings::Findings;
+use draft::Draft;
+use findings::Findings;
 pub(super) use keys::nearest;
 pub use spans::PathPart;
-pub(super) use spans::Spans;
+use spans::Spans;
 
 use files::Desk;
 
@@ -59,6 +60,40 @@ pub fn load(entry: &Path, source: &dyn Source) -> Result<Loaded, Vec<ConfigError
         // INVARIANT: a part is missing only where a fault was found; if ever not, the operator hears of it all the same.
         None if errors.is_empty() => Err(vec![ConfigError::of_file(entry, "the configuration is not whole")]),
         _ => Err(errors),
+    }
+}
+
+/// What is needed to find a gateway that runs, however wrong the rest of its files is by now.
+#[derive(Debug)]
+pub struct Doorway {
+    pub server: ServerConfig,
+    pub tls: TlsConfig,
+    pub store: StoreConfig,
+    /// As [`Loaded::root`].
+    pub root: PathBuf,
+    /// What is wrong with the files; empty when nothing is.
+    pub errors: Vec<ConfigError>,
+}
+
+/// Reads of the configuration what says where its gateway is. A section that cannot be read counts as not written.
+pub fn doorway(entry: &Path, source: &dyn Source) -> Doorway {
+    let (draft, root, errors) = match Desk::open(entry, source) {
+        Ok(mut desk) => {
+            include::read_all(&mut desk);
+            let draft = Draft::make(&mut desk);
+            let Desk { root, spans, mut findings, .. } = desk;
+            cross::check(&draft, &spans, &mut findings);
+            (Some(draft), root, findings.into_errors(&spans))
+        }
+        Err(errors) => (None, files::root_of(entry), errors),
+    };
+    let (server, tls, store) = draft.map_or((None, None, None), |draft| (draft.server, draft.tls, draft.store));
+    Doorway {
+        server: server.unwrap_or_default(),
+        tls: tls.unwrap_or_default(),
+        store: store.unwrap_or_default(),
+        root,
+        errors,
     }
 }
 

@@ -76,7 +76,8 @@ impl ScanFault {
         }
     }
 
-    pub(super) fn refusal(self) -> Refusal {
+    /// How the request is turned away.
+    pub fn refusal(self) -> Refusal {
         let code = match self {
             Self::HeadTooLarge | Self::TrailerTooLarge => Code::HeadersTooLarge,
             Self::TargetTooLong => Code::TargetTooLong,

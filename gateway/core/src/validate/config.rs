@@ -108,6 +108,18 @@ pub enum Place {
 }
 
 impl Place {
+    /// The word of the configuration.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Cookie => "cookie",
+            Self::Header => "header",
+            Self::Path => "path",
+            Self::Query => "query",
+        }
+    }
+}
+
+impl Place {
     pub(super) const fn as_str(self) -> &'static str {
         match self {
             Self::Cookie => "cookie",

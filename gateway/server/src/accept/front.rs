@@ -2,22 +2,24 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use pingora::apps::ServerApp;
+use pingora::apps::{HttpServerApp, ServerApp};
 use pingora::listeners::TlsAccept;
 use pingora::listeners::tls::Acceptor;
 use pingora::protocols::l4::stream::Stream as TcpStream;
 use pingora::protocols::tls::TlsRef;
 use pingora::protocols::tls::server::handshake_with_callback;
-use pingora::protocols::{GetSocketDigest, Stream};
+use pingora::protocols::{ALPN, GetSocketDigest, Stream};
 use pingora::server::ShutdownWatch;
 use tokio::io::AsyncReadExt;
 use tokio::sync::Semaphore;
 
 use super::guard::Guard;
 use super::head::Facts;
+use super::http2::{self, Refused};
 use super::tls::TlsPolicy;
 use crate::observe::Metrics;
 
@@ -48,6 +50,8 @@ pub(crate) struct Front<A> {
     /// Connections that may be open at once, over all listeners.
     connections: Arc<Semaphore>,
     metrics: Arc<Metrics>,
+    /// Told of what Pingora turns away itself.
+    refused: Refused,
 }
 
 impl<A> Front<A> {
@@ -58,7 +62,13 @@ impl<A> Front<A> {
         connections: Arc<Semaphore>,
         metrics: Arc<Metrics>,
     ) -> Self {
-        Self { inner, door, limits, connections, metrics }
+        Self { inner, door, limits, connections, metrics, refused: Box::new(|_| {}) }
+    }
+
+    /// `refused` is told of each HTTP/2 stream that Pingora turns away itself.
+    #[must_use]
+    pub(crate) fn telling(self, refused: Refused) -> Self {
+        Self { refused, ..self }
     }
 }
 
@@ -66,6 +76,8 @@ impl<A> Front<A> {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Outcome {
     Accepted,
+    /// More HTTP/2 frames that ask for nothing than are read.
+    Flooded,
     HandshakeFailed,
     HandshakeTimedOut,
     NotTrusted,
@@ -76,6 +88,7 @@ impl Outcome {
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Accepted => "accepted",
+            Self::Flooded => "flooded",
             Self::HandshakeFailed => "handshake_failed",
             Self::HandshakeTimedOut => "handshake_timed_out",
             Self::NotTrusted => "not_trusted",
@@ -85,7 +98,7 @@ impl Outcome {
 }
 
 #[async_trait]
-impl<A: ServerApp + Send + Sync + 'static> ServerApp for Front<A> {
+impl<A: HttpServerApp + Send + Sync + 'static> ServerApp for Front<A> {
     async fn process_new(self: &Arc<Self>, stream: Stream, shutdown: &ShutdownWatch) -> Option<Stream> {
         let Ok(_open) = Arc::clone(&self.connections).try_acquire_owned() else {
             self.metrics.connection(Outcome::TooMany);
@@ -117,12 +130,21 @@ impl<A: ServerApp + Send + Sync + 'static> ServerApp for Front<A> {
             }
         };
         self.metrics.connection(Outcome::Accepted);
-        let guarded = Guard::wrap(stream, self.limits.max_header_bytes, self.limits.header_timeout);
-        self.inner.process_new(guarded, shutdown).await
+        let http2 = stream.selected_alpn_proto() == Some(ALPN::H2);
+        let flooded = Arc::new(AtomicBool::new(false));
+        let guarded = Guard::wrap(stream, self.limits.max_header_bytes, self.limits.header_timeout, &flooded);
+        if !http2 {
+            return self.inner.process_new(guarded, shutdown).await;
+        }
+        http2::serve(&self.inner, guarded, shutdown, &self.refused).await;
+        if flooded.load(Ordering::Relaxed) {
+            self.metrics.connection(Outcome::Flooded);
+        }
+        None
     }
 
     async fn cleanup(&self) {
-        self.inner.cleanup().await;
+        self.inner.http_cleanup().await;
     }
 }
 

@@ -11,7 +11,7 @@ mod tests;
 use std::io::{Error, ErrorKind, IoSlice, Result};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -26,6 +26,7 @@ use portcullis_core::framing::{RawFacts, ScanFault};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
+use super::frames::Frames;
 use super::names;
 use super::scan::Scan;
 
@@ -43,7 +44,19 @@ pub(crate) enum Arrival {
     Late,
 }
 
-/// The wrapper. HTTP/2 passes through: its engine bounds the same things itself.
+/// How long a budget of HTTP/2 frames that ask for nothing lasts.
+const WINDOW: Duration = Duration::from_secs(10);
+
+/// What is known of a head that was refused, for the lines that tell of it.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Said {
+    pub(crate) method: Box<str>,
+    /// Without the query.
+    pub(crate) path: Box<str>,
+    pub(crate) host: Box<str>,
+}
+
+/// The wrapper. HTTP/2 passes through, its frames counted: its engine bounds heads itself.
 #[derive(Debug)]
 pub(crate) struct Guard {
     inner: Stream,
@@ -57,13 +70,46 @@ pub(crate) struct Guard {
     begun: u32,
     limit: Duration,
     deadline: Option<Pin<Box<Sleep>>>,
+    /// Of the head that was refused.
+    said: Said,
+    flood: Option<Box<Flood>>,
+}
+
+/// The frames of an HTTP/2 connection, and until when their budget lasts.
+#[derive(Debug)]
+struct Flood {
+    frames: Frames,
+    window: Pin<Box<Sleep>>,
+    /// Told when it is too much.
+    alarm: Arc<AtomicBool>,
+}
+
+impl Flood {
+    fn read(&mut self, bytes: &[u8], cx: &mut Context<'_>) -> Result<()> {
+        if self.frames.read(bytes).is_ok() {
+            return Ok(());
+        }
+        // Only now is the time asked for: most connections never come here.
+        if self.window.as_mut().poll(cx).is_ready() {
+            self.window = Box::pin(tokio::time::sleep(WINDOW));
+            self.frames.refill();
+            return Ok(());
+        }
+        self.alarm.store(true, Ordering::Relaxed);
+        Err(Error::new(ErrorKind::InvalidData, "too many frames that ask for nothing"))
+    }
 }
 
 impl Guard {
-    pub(crate) fn wrap(inner: Stream, max_head: usize, limit: Duration) -> Stream {
+    /// `alarm` is set when an HTTP/2 client sends more frames than it may.
+    pub(crate) fn wrap(inner: Stream, max_head: usize, limit: Duration, alarm: &Arc<AtomicBool>) -> Stream {
         let http2 = inner.selected_alpn_proto() == Some(ALPN::H2);
         let scan = (!http2).then(|| Box::new(Scan::new(max_head)));
         let state = AtomicU8::new(if http2 { OPEN } else { HEAD });
+        let flood = http2.then(|| {
+            let window = Box::pin(tokio::time::sleep(WINDOW));
+            Box::new(Flood { frames: Frames::new(), window, alarm: Arc::clone(alarm) })
+        });
         Box::new(Self {
             inner,
             state,
@@ -75,6 +121,8 @@ impl Guard {
             limit,
             // A client that connects and says nothing is late too.
             deadline: (!http2).then(|| Box::pin(tokio::time::sleep(limit))),
+            said: Said::default(),
+            flood,
         })
     }
 
@@ -91,6 +139,17 @@ impl Guard {
     /// Whether the head that Pingora read is [`STAND_IN`], of which nothing is the client's.
     pub(crate) fn stands_in(&self) -> bool {
         self.state.load(Ordering::Relaxed) == REFUSED
+    }
+
+    /// What the head said that was refused; empty for any other.
+    pub(crate) fn said(&self) -> &Said {
+        &self.said
+    }
+
+    /// What is wrong with the body or its trailers; the head before them was in order.
+    pub(crate) fn body_fault(&self) -> Option<ScanFault> {
+        let open = self.state.load(Ordering::Relaxed) == OPEN;
+        self.facts().fault.filter(|fault| open && *fault != ScanFault::Pipelined)
     }
 
     /// `Late`: the head that Pingora read is not the client's, who took too long.
@@ -117,8 +176,15 @@ impl Guard {
         true
     }
 
+    fn answered(&mut self, bytes: usize) {
+        if let Some(flood) = &mut self.flood {
+            flood.frames.wrote(bytes);
+        }
+    }
+
     /// Whatever is wrong stands in `facts`, or in `arrival`.
     fn refuse(&mut self) {
+        self.said = names::said(&self.held);
         self.held = STAND_IN.to_vec();
         self.given = 0;
         self.deadline = None;
@@ -197,6 +263,9 @@ impl AsyncRead for Guard {
                 {
                     return Poll::Ready(Err(Error::new(ErrorKind::InvalidData, "malformed chunked body")));
                 }
+                if let Some(flood) = me.flood.as_mut() {
+                    flood.read(buf.filled().get(before..).unwrap_or_default(), cx)?;
+                }
                 Poll::Ready(Ok(()))
             }
         }
@@ -205,7 +274,9 @@ impl AsyncRead for Guard {
 
 impl AsyncWrite for Guard {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<Result<usize>> {
-        Pin::new(&mut self.inner).poll_write(cx, bytes)
+        let written = ready!(Pin::new(&mut self.inner).poll_write(cx, bytes))?;
+        self.answered(written);
+        Poll::Ready(Ok(written))
     }
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
         Pin::new(&mut self.inner).poll_flush(cx)
@@ -214,7 +285,9 @@ impl AsyncWrite for Guard {
         Pin::new(&mut self.inner).poll_shutdown(cx)
     }
     fn poll_write_vectored(mut self: Pin<&mut Self>, cx: &mut Context<'_>, b: &[IoSlice<'_>]) -> Poll<Result<usize>> {
-        Pin::new(&mut self.inner).poll_write_vectored(cx, b)
+        let written = ready!(Pin::new(&mut self.inner).poll_write_vectored(cx, b))?;
+        self.answered(written);
+        Poll::Ready(Ok(written))
     }
     fn is_write_vectored(&self) -> bool {
         self.inner.is_write_vectored()

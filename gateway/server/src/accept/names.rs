@@ -5,6 +5,8 @@
 use portcullis_core::framing::{ScanFault, authority_of};
 use portcullis_core::request::Authority;
 
+use super::guard::Said;
+
 /// What is wrong with the method or the host of a head that is otherwise well-formed. `None`: nothing.
 pub(super) fn fault(head: &[u8]) -> Option<ScanFault> {
     let mut lines = head.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
@@ -31,6 +33,28 @@ pub(super) fn fault(head: &[u8]) -> Option<ScanFault> {
     None
 }
 
+/// What a head that is refused says of itself, as far as it can be told: visible ASCII alone, the query left out.
+pub(super) fn said(head: &[u8]) -> Said {
+    let mut lines = head.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
+    let mut words = lines.next().unwrap_or_default().split(|byte| *byte == b' ');
+    let method = shown(words.next().unwrap_or_default(), 32);
+    let target = words.next().unwrap_or_default();
+    let path = target.split(|byte| matches!(byte, b'?' | b'#')).next().unwrap_or_default();
+    let host = lines.take_while(|line| !line.is_empty()).find_map(host).unwrap_or_default();
+    // What stands before an `@` may be a password.
+    let host = host.rsplit(|byte| *byte == b'@').next().unwrap_or_default();
+    Said {
+        method: if method.bytes().all(|byte| byte.is_ascii_alphabetic()) { method } else { "".into() },
+        path: if path.starts_with(b"/") { shown(path, 2048) } else { "".into() },
+        host: shown(host, 255),
+    }
+}
+
+/// At most `most` bytes; what is no visible ASCII becomes `?`.
+pub(crate) fn shown(bytes: &[u8], most: usize) -> Box<str> {
+    bytes.iter().take(most).map(|byte| if byte.is_ascii_graphic() { char::from(*byte) } else { '?' }).collect()
+}
+
 /// The value, where the line is a `Host`.
 fn host(line: &[u8]) -> Option<&[u8]> {
     let mut parts = line.splitn(2, |byte| *byte == b':');
@@ -40,8 +64,23 @@ fn host(line: &[u8]) -> Option<&[u8]> {
 
 #[cfg(test)]
 mod tests {
-    use super::fault;
+    use super::{fault, said};
+    use crate::accept::guard::Said;
     use portcullis_core::framing::ScanFault;
+
+    #[test]
+    fn tells_of_a_refused_head_what_may_be_told() {
+        let told =
+            |method: &str, path: &str, host: &str| Said { method: method.into(), path: path.into(), host: host.into() };
+        for (head, expected) in [
+            ("GET /a\tb?token=secret HTTP/1.1\r\nX: y\r\nHost: u:secret@a\r\n\r\n", told("GET", "/a?b", "a")),
+            ("CONNECT u:secret@a:1 HTTP/1.1\r\n", told("CONNECT", "", "")),
+            ("G{T /a#secret\r\n", told("", "/a", "")),
+            ("", told("", "", "")),
+        ] {
+            assert_eq!(said(head.as_bytes()), expected, "{head:?}");
+        }
+    }
 
     #[test]
     fn wants_one_host_that_the_target_agrees_with() {

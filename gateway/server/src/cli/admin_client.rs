@@ -2,16 +2,17 @@
 
 mod pinned;
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use portcullis_core::config::{Source as _, load, render};
+use portcullis_core::config::{CertificateConfig, ConfigError, Doorway, Source as _, doorway, load, render};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use serde_json::Value;
 
 use crate::world::files::Disk;
+use pinned::Trusted;
 
 /// Speaks to the admin API with the key that lies beside the store.
 pub(super) struct AdminClient {
@@ -28,10 +29,7 @@ impl AdminClient {
         let disk = Disk::default();
         let loaded = load(config, &disk).map_err(|errors| render(&errors).trim_end().to_owned())?;
         let address = loaded.config.server.admin.address();
-        let mut address = address.ok_or("`server.admin` is off, so nothing can be managed")?;
-        if address.ip().is_unspecified() {
-            address.set_ip(if address.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() });
-        }
+        let address = reachable(address.ok_or("`server.admin` is off, so nothing can be managed")?);
         let mut leaves = Vec::new();
         for pair in &loaded.config.tls.certificates {
             let path = loaded.from_root(&pair.cert);
@@ -39,14 +37,7 @@ impl AdminClient {
             let leaf = CertificateDer::pem_slice_iter(&pem).next().and_then(Result::ok);
             leaves.push(leaf.ok_or_else(|| format!("`{}` holds no certificate in PEM", path.display()))?);
         }
-        let http = reqwest::Client::builder()
-            .connect_timeout(Duration::from_secs(3))
-            .timeout(Duration::from_secs(15))
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .tls_backend_preconfigured(pinned::client(leaves).map_err(|error| error.to_string())?)
-            .build()
-            .map_err(|error| error.to_string())?;
+        let http = client(pinned::client(Trusted::These(leaves)).map_err(|error| error.to_string())?)?;
         let key_file = loaded.config.store.folder(&loaded.root).join("admin.key");
         let key = std::env::var("PORTCULLIS_ADMIN_KEY").ok().or_else(|| {
             let text = std::fs::read_to_string(&key_file).ok()?;
@@ -95,12 +86,94 @@ impl AdminClient {
         });
         Err(format!("{status}: {detail}{faults}"))
     }
+}
 
-    /// Whether `/readyz` answers 200.
-    pub(super) async fn ready(&self) -> bool {
-        let answer = self.http.get(format!("{}/readyz", self.base)).send().await;
-        answer.is_ok_and(|response| response.status().is_success())
+/// Where the admin listener is, as far as the files still say.
+pub(super) struct Door {
+    /// `None`: `server.admin` is off.
+    pub(super) address: Option<SocketAddr>,
+    /// None could be read: then any certificate will do, for nothing secret is said.
+    leaves: Vec<CertificateDer<'static>>,
+    /// What is wrong with the files.
+    pub(super) errors: Vec<ConfigError>,
+}
+
+/// Why a gateway is not ready.
+#[derive(Debug)]
+pub(super) enum Unready {
+    /// It answered, with this status and this text.
+    Answered(reqwest::StatusCode, String),
+    /// There is no admin listener that could be asked.
+    Nowhere,
+    /// Nobody answered, for this reason.
+    Unreachable(String),
+}
+
+/// Reads where the gateway is; faults of other parts do not matter.
+pub(super) fn door(config: &Path) -> Door {
+    let disk = Disk::default();
+    let Doorway { server, tls, root, errors, .. } = doorway(config, &disk);
+    let leaf = |pair: &CertificateConfig| {
+        let pem = disk.read(&root.join(&pair.cert)).ok()?;
+        CertificateDer::pem_slice_iter(&pem).next()?.ok()
+    };
+    let leaves = tls.certificates.iter().filter_map(leaf).collect();
+    Door { address: server.admin.address().map(reachable), leaves, errors }
+}
+
+impl Door {
+    /// Asks `/readyz`, without a credential.
+    pub(super) async fn ready(&self) -> Result<(), Unready> {
+        let Some(address) = self.address else { return Err(Unready::Nowhere) };
+        let unreachable = |error: &dyn std::error::Error| Unready::Unreachable(root_cause(error));
+        let trusted = match &*self.leaves {
+            [] => Trusted::Anybody,
+            leaves => Trusted::These(leaves.to_vec()),
+        };
+        let tls = pinned::client(trusted).map_err(|error| unreachable(&error))?;
+        let http = client(tls).map_err(Unready::Unreachable)?;
+        let answer = http.get(format!("https://{address}/readyz")).send().await.map_err(|error| unreachable(&error))?;
+        let status = answer.status();
+        if status.is_success() {
+            return Ok(());
+        }
+        let text = answer.text().await.unwrap_or_default();
+        Err(Unready::Answered(status, text.lines().next().unwrap_or_default().chars().take(200).collect()))
     }
+
+    /// For the operator: what is wrong, and what to do.
+    pub(super) fn words(&self, unready: &Unready) -> String {
+        let address = self.address.map_or_else(String::new, |address| address.to_string());
+        match unready {
+            Unready::Answered(status, text) => format!("the gateway at `{address}` is not ready: {status} {text}"),
+            Unready::Nowhere => {
+                "`server.admin` is off, so nobody can be asked; set it, or use `server.probes` with another prober"
+                    .to_owned()
+            }
+            Unready::Unreachable(why) => format!(
+                "no gateway answers at `{address}` (`server.admin`): {why}; is it running, with this configuration?"
+            ),
+        }
+    }
+}
+
+/// A loopback address where the configured one stands for every address of this machine.
+fn reachable(mut address: SocketAddr) -> SocketAddr {
+    if address.ip().is_unspecified() {
+        address.set_ip(if address.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() });
+    }
+    address
+}
+
+fn client(tls: rustls::ClientConfig) -> Result<reqwest::Client, String> {
+    reqwest::Client::builder()
+        .connect_timeout(Duration::from_secs(3))
+        .timeout(Duration::from_secs(15))
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .tls_backend_preconfigured(tls)
+        .build()
+        .map_err(|error| error.to_string())
 }
 
 fn root_cause(error: &dyn std::error::Error) -> String {

@@ -34,8 +34,14 @@ pub(super) fn check(args: &Args, format: Format) -> u8 {
                     .map(|route| format!("route `{route}`: its policies do not refuse (`authorize.mode`)")),
             );
             let left_out = if args.offline { crate::world::needs_network(snapshot) } else { Vec::new() };
-            let unreachable = if args.offline { Vec::new() } else { crate::world::unreachable(snapshot) };
-            findings.extend(unreachable);
+            let runtime = match super::runtime(1) {
+                Ok(runtime) => runtime,
+                Err(error) => return super::complain(&error),
+            };
+            findings.extend(runtime.block_on(crate::world::unusable(snapshot)));
+            if !args.offline {
+                findings.extend(runtime.block_on(crate::world::unreachable(snapshot)));
+            }
             match format {
                 Format::Text => {
                     for finding in &findings {

@@ -1,7 +1,12 @@
 //! `health`: for containers, which have no curl.
+//!
+//! It asks the gateway that runs, so it goes by as much of the configuration as can be read: files that somebody has
+//! broken since are no reason to have a sound gateway restarted.
 
-use super::admin_client::AdminClient;
-use super::{ConfigArg, FINDING, FINE, complain, runtime};
+use serde_json::json;
+
+use super::admin_client::{self, Unready};
+use super::{ConfigArg, FINDING, FINE, Format, complain, runtime};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -9,14 +14,39 @@ pub(super) struct Args {
     config: ConfigArg,
 }
 
-pub(super) fn health(args: &Args) -> u8 {
-    let client = match AdminClient::new(&args.config.config) {
-        Ok(client) => client,
-        Err(error) => return complain(&error),
-    };
+pub(super) fn health(args: &Args, format: Format) -> u8 {
+    let door = admin_client::door(&args.config.config);
+    if let (Some(error), false) = (door.errors.first(), args.config.config.exists()) {
+        return complain(error);
+    }
     let runtime = match runtime(1) {
         Ok(runtime) => runtime,
         Err(error) => return complain(&error),
     };
-    if runtime.block_on(client.ready()) { FINE } else { FINDING }
+    let answer = match &door.address {
+        Some(_) => runtime.block_on(door.ready()),
+        None => Err(Unready::Nowhere),
+    };
+    let problem = answer.as_ref().err().map(|unready| door.words(unready));
+    if let Some(problem) = &problem {
+        eprintln!("{problem}");
+    }
+    if let Some(first) = door.errors.first() {
+        eprintln!(
+            "warning: the files of `{}` are at fault, {}: {}: {}",
+            args.config.config.display(),
+            if answer.is_ok() {
+                "and the gateway goes on with what it had"
+            } else {
+                "so it was looked for by defaults"
+            },
+            first.location(),
+            first.message
+        );
+    }
+    if format == Format::Json {
+        let errors: Vec<String> = door.errors.iter().map(ToString::to_string).collect();
+        println!("{}", json!({ "ready": answer.is_ok(), "problem": problem, "config_errors": errors }));
+    }
+    if answer.is_ok() { FINE } else { FINDING }
 }

@@ -1,12 +1,12 @@
 //! `route METHOD PATH`: which route wins, and what does it demand?
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{ConfigArg, FINDING, FINE, Format, WRONG};
 use crate::world::files::Disk;
-use portcullis_core::config::render;
+use portcullis_core::config::{LimitConfig, RouteConfig, render};
 use portcullis_core::request::CanonicalPath;
-use portcullis_core::snapshot;
+use portcullis_core::snapshot::{self, Rules};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -42,9 +42,9 @@ pub(super) fn route(args: &Args, format: Format) -> u8 {
             match (winner, refusal) {
                 (Some(rules), _) => {
                     println!("{}  ({})", rules.name, rules.pattern);
-                    println!("  authenticate  {}", rules.authenticate);
-                    println!("  policies      {}", rules.authorize.policy_ids().join(", "));
-                    println!("  largest body  {} bytes", rules.max_body());
+                    for (what, value) in demands(rules, snapshot.written(&rules.name)) {
+                        println!("  {what:<14}{value}");
+                    }
                 }
                 (None, Some(refusal)) => {
                     println!("{} {}: {}", refusal.code.status().as_u16(), refusal.code.name(), refusal.reason);
@@ -69,10 +69,62 @@ pub(super) fn route(args: &Args, format: Format) -> u8 {
                 json!({
                     "route": winner.map(|rules| &*rules.name),
                     "refusal": refusal.map(|refusal| refusal.code.name()),
+                    "demands": winner.map(|rules| in_json(rules, snapshot.written(&rules.name))),
                     "candidates": candidates,
                 })
             );
         }
     }
     if winner.is_some() { FINE } else { FINDING }
+}
+
+/// What a route demands, for people.
+fn demands(rules: &Rules, written: Option<&RouteConfig>) -> Vec<(&'static str, String)> {
+    let mut told = vec![("authenticate", rules.authenticate.to_string())];
+    let mut tell = |what: &'static str, value: String| {
+        if !value.is_empty() {
+            told.push((what, value));
+        }
+    };
+    let list = |words: Vec<String>| words.join(", ");
+    tell("policies", rules.authorize.policy_ids().join(", "));
+    if let Some(route) = written {
+        tell("scopes", route.scopes.join(" "));
+        tell("limits", list(route.limits.iter().map(limit).collect()));
+        tell("parameters", list(route.parameters.iter().map(|p| format!("{} {}", p.place.name(), p.name)).collect()));
+        tell("body schema", route.body_schema.as_ref().map_or_else(String::new, |path| path.display().to_string()));
+        tell("upstream", route.upstream.clone());
+    }
+    tell("largest body", format!("{} bytes", rules.max_body()));
+    tell("modes", list(modes(rules).map(|(stage, mode)| format!("{stage} {mode}")).to_vec()));
+    told
+}
+
+fn in_json(rules: &Rules, written: Option<&RouteConfig>) -> Value {
+    let modes: serde_json::Map<String, Value> =
+        modes(rules).into_iter().map(|(stage, mode)| (stage.to_owned(), mode.into())).collect();
+    let parameter = |p: &portcullis_core::config::ParameterConfig| json!({ "in": p.place.name(), "name": p.name });
+    json!({
+        "match": &*rules.pattern,
+        "authenticate": &*rules.authenticate,
+        "policies": rules.authorize.policy_ids().iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "scopes": written.map(|route| &route.scopes),
+        "limits": written.map(|route| &route.limits),
+        "parameters": written.map(|route| route.parameters.iter().map(parameter).collect::<Vec<_>>()),
+        "body_schema": written.and_then(|route| route.body_schema.as_ref()),
+        "upstream": written.map(|route| &route.upstream),
+        "max_body": rules.max_body(),
+        "modes": modes,
+    })
+}
+
+fn modes(rules: &Rules) -> [(&'static str, &'static str); 4] {
+    let modes = rules.modes;
+    [("guard", modes.guard), ("limit", modes.limit), ("validate", modes.validate), ("authorize", modes.authorize)]
+        .map(|(stage, mode)| (stage, mode.name()))
+}
+
+fn limit(limit: &LimitConfig) -> String {
+    let burst = limit.burst.map_or_else(String::new, |burst| format!(" burst {burst}"));
+    format!("{}{burst} by {}", limit.rate, limit.by)
 }

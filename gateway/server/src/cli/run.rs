@@ -3,6 +3,7 @@
 mod quick;
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use portcullis_core::config::load;
@@ -62,8 +63,11 @@ pub(super) fn run(args: Args) -> u8 {
         }
         tracing::info!(
             version = %gateway.version(),
-            https = ?gateway.https,
-            admin = ?gateway.admin,
+            https = %listening(gateway.https),
+            http = %listening(gateway.http),
+            plain = %listening(gateway.plain),
+            admin = %listening(gateway.admin),
+            probes = %listening(gateway.probes),
             admin_key_file = %gateway.admin_key_file.display(),
             "ready"
         );
@@ -76,6 +80,11 @@ pub(super) fn run(args: Args) -> u8 {
         gateway.stop().await;
         FINE
     })
+}
+
+/// An address as the configuration would write it.
+fn listening(address: Option<SocketAddr>) -> String {
+    address.map_or_else(|| "off".to_owned(), |address| address.to_string())
 }
 
 /// `server.threads`, which must be known before anything else starts; a configuration that cannot be read is complained

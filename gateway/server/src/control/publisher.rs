@@ -70,11 +70,15 @@ impl Publisher {
                 return ReloadOutcome::Refused(errors);
             }
         };
+        let recovered = !last.is_empty();
         last.clear();
         if published.snapshot.version == before.snapshot.version {
             // Files of key sets are not of the version, and may have changed all the same.
             self.tell(&before);
             self.metrics.reload(true);
+            if recovered {
+                tracing::info!(version = %before.snapshot.version, "the files are again what is in force");
+            }
             return ReloadOutcome::Unchanged;
         }
         let version = Arc::clone(&published.snapshot.version);

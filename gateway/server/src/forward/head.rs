@@ -28,8 +28,8 @@ const TRACING: [&str; 3] = ["x-request-id", "traceparent", "tracestate"];
 
 /// The prefix of our own names.
 const OURS: &str = "x-portcullis-";
-/// The prefix of our own cookies.
-const OUR_COOKIES: &str = "__Host-portcullis";
+/// The prefix of our own cookies, `__Host-portcullis`, as [`Folded`] spells it.
+const OUR_COOKIES: &str = "__host_portcullis";
 /// The prefix of our own API keys.
 const OUR_KEYS: &str = "ptcl_";
 
@@ -70,11 +70,47 @@ fn carries_our_key(value: &HeaderValue) -> bool {
     value.as_bytes().windows(OUR_KEYS.len()).any(|window| window == OUR_KEYS.as_bytes())
 }
 
-/// Whether a pair of `Cookie`, or a `Set-Cookie`, begins with our prefix. Bytes, because an application may write
-/// any; in any case, because browsers compare the prefix so.
+/// Whether a pair of `Cookie`, or a `Set-Cookie`, carries a name of ours, however some server behind us may spell it
+/// back: in any case, quoted, percent-encoded, with `.` or a space for `_`, or after a comma, where old parsers begin
+/// another pair (RFC 2109 §4.3.1). Bytes, because an application may write any.
 fn is_our_cookie(pair: &[u8]) -> bool {
-    let pair = pair.trim_ascii_start();
-    pair.get(..OUR_COOKIES.len()).is_some_and(|prefix| prefix.eq_ignore_ascii_case(OUR_COOKIES.as_bytes()))
+    pair.split(|byte| *byte == b',').any(|part| {
+        let part = part.trim_ascii_start();
+        let begin = part.iter().position(|byte| !is_before_name(*byte)).unwrap_or(part.len());
+        let name = part.get(begin..).unwrap_or_default().split(|byte| *byte == b'=').next().unwrap_or_default();
+        let mut name = Folded { rest: name };
+        OUR_COOKIES.bytes().all(|expected| name.next() == Some(expected))
+    })
+}
+
+/// What may stand before a name and not be of it, to one parser or another.
+const fn is_before_name(byte: u8) -> bool {
+    byte.is_ascii_whitespace() || byte.is_ascii_control() || matches!(byte, b'"' | b'\'' | b'=' | b'$')
+}
+
+/// The bytes of a cookie's name in the spelling of [`OUR_COOKIES`].
+struct Folded<'a> {
+    rest: &'a [u8],
+}
+
+impl Iterator for Folded<'_> {
+    type Item = u8;
+
+    fn next(&mut self) -> Option<u8> {
+        let hex = |byte: &u8| char::from(*byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+        let (byte, rest) = match self.rest {
+            [b'%', high, low, rest @ ..] if hex(high).is_some() && hex(low).is_some() => {
+                (hex(high).unwrap_or(0) << 4 | hex(low).unwrap_or(0), rest)
+            }
+            [byte, rest @ ..] => (*byte, rest),
+            [] => return None,
+        };
+        self.rest = rest;
+        Some(match byte {
+            b'.' | b' ' | b'+' | b'-' | b'_' => b'_',
+            byte => byte.to_ascii_lowercase(),
+        })
+    }
 }
 
 /// Takes our own cookies out of `Cookie`, and leaves the others byte for byte.
@@ -88,9 +124,9 @@ fn strip_cookies(head: &mut RequestHeader) {
         .get_all(header::COOKIE)
         .iter()
         .filter_map(|value| {
-            let pairs = value.to_str().ok()?.split(';').map(str::trim);
-            let others: Vec<&str> = pairs.filter(|pair| !is_our_cookie(pair.as_bytes())).collect();
-            if others.is_empty() { None } else { HeaderValue::try_from(others.join("; ")).ok() }
+            let pairs = value.as_bytes().split(|byte| *byte == b';').map(<[u8]>::trim_ascii);
+            let others: Vec<&[u8]> = pairs.filter(|pair| !is_our_cookie(pair)).collect();
+            if others.is_empty() { None } else { HeaderValue::from_bytes(&others.join(&b"; "[..])).ok() }
         })
         .collect();
     head.remove_header(&header::COOKIE);

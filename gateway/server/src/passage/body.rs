@@ -14,6 +14,7 @@ use pingora::proxy::Session;
 use portcullis_core::refusal::{Code, Refusal};
 use tokio::sync::OwnedSemaphorePermit;
 
+use crate::accept::Guard;
 use crate::shared::Shared;
 
 /// Pingora's own buffer for repeating a request.
@@ -75,9 +76,13 @@ async fn collect(
         }
         let read = tokio::time::timeout(shared.body_timeout, session.read_request_body()).await;
         let read = read.map_err(|_| too_slow("the body made no progress for `body_timeout`"))?;
-        let chunk = read.map_err(|e| match e.etype() {
-            ErrorType::ReadTimedout => too_slow("the body made no progress for `body_timeout`"),
-            other => Refusal::new(Code::MalformedRequest).because(format!("the body broke off: {}", other.as_str())),
+        let fault = Guard::of(session.stream()).and_then(Guard::body_fault);
+        let chunk = read.map_err(|e| match (e.etype(), fault) {
+            (_, Some(fault)) => fault.refusal(),
+            (ErrorType::ReadTimedout, _) => too_slow("the body made no progress for `body_timeout`"),
+            (other, _) => {
+                Refusal::new(Code::MalformedRequest).because(format!("the body broke off: {}", other.as_str()))
+            }
         })?;
         let Some(chunk) = chunk else { break };
         let length = whole.len().saturating_add(chunk.len());

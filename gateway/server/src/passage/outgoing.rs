@@ -18,7 +18,7 @@ use portcullis_core::snapshot::Snapshot;
 use portcullis_core::trail::Trail;
 
 use super::Ctx;
-use crate::accept::{Guard, lease};
+use crate::accept::{self, Guard, lease};
 use crate::forward::become_tunnel;
 use crate::forward::head::{self, Peer};
 use crate::observe::HeadFacts;
@@ -70,13 +70,18 @@ impl Facts {
 pub(super) fn head_facts(session: &Session, request: Option<&Request<'_>>, facts: &Facts) -> HeadFacts {
     let head = session.req_header();
     let agent = head.headers.get(header::USER_AGENT).and_then(|v| v.to_str().ok()).unwrap_or_default();
-    let stands_in = Guard::of(session.stream()).is_some_and(Guard::stands_in);
+    // What stands in for a refused head says nothing of what the client asked.
+    let said = Guard::of(session.stream()).filter(|guard| guard.stands_in()).map(Guard::said);
     let short = |text: &str, most: usize| -> Box<str> { text.chars().take(most).collect::<String>().into() };
+    let (path, host) = match (request, said) {
+        (Some(request), _) => (short(request.path.as_str(), 2048), short(&request.host, 255)),
+        (None, Some(said)) => (said.path.clone(), said.host.clone()),
+        (None, None) => unread(head),
+    };
     HeadFacts {
-        // What stands in for a refused head says nothing of what the client asked.
-        method: short(if stands_in { "" } else { head.method.as_str() }, 32),
-        path: short(request.map_or("", |request| request.path.as_str()), 2048),
-        host: short(request.map_or("", |request| &request.host), 255),
+        method: said.map_or_else(|| short(head.method.as_str(), 32), |said| said.method.clone()),
+        path,
+        host,
         scheme: request.map_or("", |request| request.scheme.as_str()),
         protocol: match head.version {
             Version::HTTP_2 => "2",
@@ -87,6 +92,15 @@ pub(super) fn head_facts(session: &Session, request: Option<&Request<'_>>, facts
         client: request.map(|request| request.client).or(facts.peer),
         peer: facts.peer,
     }
+}
+
+/// Path and host of a head that was refused after Pingora had read it, without its query.
+fn unread(head: &RequestHeader) -> (Box<str>, Box<str>) {
+    let target = head.raw_path().split(|byte| matches!(byte, b'?' | b'#')).next().unwrap_or_default();
+    let path = if target.starts_with(b"/") { accept::shown(target, 2048) } else { "".into() };
+    let authority = head.uri.authority().map(|authority| authority.host().as_bytes());
+    let host = authority.or_else(|| head.headers.get(header::HOST).map(HeaderValue::as_bytes)).unwrap_or_default();
+    (path, accept::shown(host.rsplit(|byte| *byte == b'@').next().unwrap_or_default(), 255))
 }
 
 /// CORS fields for whatever the gateway or the application answers.

@@ -12,7 +12,7 @@ mod source;
 mod tests;
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -218,6 +218,22 @@ impl Jwks {
     fn source(&self, alias: &str) -> Result<Arc<Source>, KeysUnavailable> {
         self.sources.load().get(alias).cloned().ok_or(KeysUnavailable::Never)
     }
+}
+
+/// Fetches the keys of a source once and keeps nothing; answers what is odd about them.
+///
+/// # Errors
+/// Why no usable keys can be had.
+pub async fn try_out(root: &Path, spec: &SourceSpec) -> Result<Vec<String>, String> {
+    let document = Fetcher::new()?.fetch(root, spec).await?;
+    let (keys, skipped) = KeySet::parse(&document, 0)?;
+    if keys.is_empty() {
+        return Err(format!(
+            "the key set has no usable key{}",
+            skipped.first().map_or(String::new(), |why| format!(": {why}"))
+        ));
+    }
+    Ok(skipped)
 }
 
 impl KeySets for Jwks {

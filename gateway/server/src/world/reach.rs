@@ -1,13 +1,24 @@
 //! Can the things around us be reached now? For `check` only: none of it keeps the gateway from starting.
 
-use std::net::ToSocketAddrs;
+use std::path::PathBuf;
+use std::time::Duration;
 
+use futures::future::{BoxFuture, join_all};
+use portcullis_core::identify::jwks::KeyOrigin;
 use portcullis_core::snapshot::Snapshot;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use super::{jwks, redis, sqlite};
+
+/// How long one of them may take.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// What `check --offline` leaves out.
 pub(crate) fn needs_network(snapshot: &Snapshot) -> Vec<String> {
-    let mut left_out: Vec<String> =
-        snapshot.token_sources().iter().map(|source| format!("keys of `tokens.{}`", source.alias)).collect();
+    let sources = snapshot.token_sources();
+    let remote = sources.iter().filter(|source| !matches!(source.origin, KeyOrigin::File(_)));
+    let mut left_out: Vec<String> = remote.map(|source| format!("keys of `tokens.{}`", source.alias)).collect();
     left_out.extend(snapshot.upstreams().map(|(name, _)| format!("addresses of `upstreams.{name}`")));
     if snapshot.counters().url.expose() != "memory:" {
         left_out.push("the store of `counters`".to_owned());
@@ -15,15 +26,68 @@ pub(crate) fn needs_network(snapshot: &Snapshot) -> Vec<String> {
     left_out
 }
 
-/// Upstreams whose names are not found.
-pub(crate) fn unreachable(snapshot: &Snapshot) -> Vec<String> {
-    let mut findings = Vec::new();
-    for (name, upstream) in snapshot.upstreams() {
-        for target in &upstream.targets {
-            if (target.host.as_str(), target.port).to_socket_addrs().is_err() {
-                findings.push(format!("upstream `{name}`: the host of `{target}` is not found"));
-            }
+/// What is wrong with files that are not of the configuration, and need no network.
+pub(crate) async fn unusable(snapshot: &Snapshot) -> Vec<String> {
+    let mut findings = keys(snapshot, |origin| matches!(origin, KeyOrigin::File(_))).await;
+    if let Some(path) = snapshot.sqlite_path() {
+        let inspected = path.clone();
+        let inspected = tokio::task::spawn_blocking(move || sqlite::inspect(&inspected)).await;
+        if let Ok(Err(error)) = inspected {
+            findings.push(format!("store: {error}"));
         }
     }
     findings
+}
+
+/// What cannot be reached: issuers, targets, the shared counters. All at once, each for three seconds at most.
+pub(crate) async fn unreachable(snapshot: &Snapshot) -> Vec<String> {
+    let mut asked: Vec<BoxFuture<'_, Option<String>>> = Vec::new();
+    for (name, upstream) in snapshot.upstreams() {
+        for target in &upstream.targets {
+            asked.push(Box::pin(async move {
+                let place = (target.host.as_str(), target.port);
+                let found = timeout(PATIENCE, tokio::net::lookup_host(place)).await;
+                if !found.is_ok_and(|found| found.is_ok_and(|mut addresses| addresses.next().is_some())) {
+                    return Some(format!("upstream `{name}`: the host of `{target}` is not found"));
+                }
+                let why = match timeout(PATIENCE, TcpStream::connect(place)).await {
+                    Ok(Ok(_)) => return None,
+                    Ok(Err(error)) => error.to_string(),
+                    Err(_) => "no answer within 3 s".to_owned(),
+                };
+                Some(format!("upstream `{name}`: `{target}` cannot be connected to: {why}"))
+            }));
+        }
+    }
+    let counters = snapshot.counters();
+    if counters.url.expose() != "memory:" {
+        asked.push(Box::pin(async move {
+            let pinged = timeout(PATIENCE, redis::ping(counters.url.expose())).await;
+            let why = match pinged {
+                Ok(Ok(())) => return None,
+                Ok(Err(why)) => why,
+                Err(_) => "no answer within 3 s".to_owned(),
+            };
+            Some(format!("counters: the store cannot be used: {why}"))
+        }));
+    }
+    let (mut findings, others) =
+        tokio::join!(keys(snapshot, |origin| !matches!(origin, KeyOrigin::File(_))), join_all(asked));
+    findings.extend(others.into_iter().flatten());
+    findings
+}
+
+/// What is wrong with the key sets of these origins.
+async fn keys(snapshot: &Snapshot, wanted: impl Fn(&KeyOrigin) -> bool) -> Vec<String> {
+    let root: PathBuf = snapshot.root().to_owned();
+    let sources: Vec<_> = snapshot.token_sources().into_iter().filter(|source| wanted(&source.origin)).collect();
+    let tried = join_all(sources.iter().map(|source| jwks::try_out(&root, source))).await;
+    let findings = sources.iter().zip(tried).flat_map(|(source, tried)| {
+        let faults = match tried {
+            Ok(skipped) => skipped,
+            Err(fault) => vec![fault],
+        };
+        faults.into_iter().map(|fault| format!("tokens.{}: {fault}", source.alias)).collect::<Vec<_>>()
+    });
+    findings.collect()
 }

@@ -80,6 +80,14 @@ impl std::fmt::Display for NoSuchRedis {
 
 impl std::error::Error for NoSuchRedis {}
 
+/// Asks a server once whether it is there and lets us in. Says nothing of the URL, which may hold a password.
+pub(crate) async fn ping(url: &str) -> Result<(), String> {
+    let client = Client::open(url).map_err(|_| NoSuchRedis.to_string())?;
+    let told = |error: RedisError| error.category().to_owned();
+    let mut connection = client.get_multiplexed_async_connection().await.map_err(told)?;
+    ::redis::cmd("PING").query_async::<()>(&mut connection).await.map_err(told)
+}
+
 impl RedisCounters {
     /// Declared default of the time one call may take.
     pub const BUDGET: Duration = Duration::from_millis(50);

@@ -57,6 +57,14 @@ pub struct Store {
     cache: Arc<KeyCache>,
 }
 
+/// Whether the store's file could be opened, without writing to it. A file that is not there is fine.
+///
+/// # Errors
+/// What [`Store::open`] would say.
+pub(crate) fn inspect(path: &Path) -> Result<(), OpenError> {
+    open::inspect(path).map_err(|error| OpenError::new(path, error))
+}
+
 /// Whether the first admin key is ours.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Claim {

@@ -32,10 +32,7 @@ impl<'s> Desk<'s> {
     /// Reads the main file; its syntax must be right before anything else can be said.
     pub(super) fn open(entry: &Path, source: &'s dyn Source) -> Result<Self, Vec<ConfigError>> {
         let folder = entry.parent().unwrap_or(Path::new("")).to_owned();
-        let root = match folder.file_name() {
-            Some(name) if name == "config" => folder.parent().unwrap_or(Path::new("")).to_owned(),
-            _ => folder.clone(),
-        };
+        let root = root_of(entry);
         let (spans, findings) = (Spans::default(), Findings::default());
         let mut desk = Self { source, root, folder, files: Vec::new(), spans, findings, torn: false };
         if let Err(fault) = desk.add(entry, Part::Main) {
@@ -167,6 +164,15 @@ impl<'s> Desk<'s> {
             }
         }
         schemas
+    }
+}
+
+/// What most relative paths are relative to; see [`super::Loaded::root`].
+pub(super) fn root_of(entry: &Path) -> PathBuf {
+    let folder = entry.parent().unwrap_or(Path::new(""));
+    match folder.file_name() {
+        Some(name) if name == "config" => folder.parent().unwrap_or(Path::new("")).to_owned(),
+        _ => folder.to_owned(),
     }
 }
 

@@ -69,7 +69,7 @@ fn the_shipped_configuration_can_be_moved() {
         ("PORTCULLIS_HTTP", "127.0.0.1:0"),
         ("PORTCULLIS_ADMIN", "127.0.0.1:0"),
         ("PORTCULLIS_PUBLIC_URL", "https://127.0.0.1:19000"),
-        ("PORTCULLIS_DATA", "/tmp/demo"),
+        ("PORTCULLIS_DATA", "/srv/demo"),
         ("PORTCULLIS_STORE", "redis://127.0.0.1:6379/5"),
         ("PORTCULLIS_IDP", "http://localhost:19002"),
         ("PORTCULLIS_APP", "http://127.0.0.1:19003"),
@@ -78,7 +78,7 @@ fn the_shipped_configuration_can_be_moved() {
     let config = &loaded.config;
     assert_eq!(config.server.https.to_string(), "127.0.0.1:0");
     assert_eq!(config.store.url.expose(), "redis://127.0.0.1:6379/5");
-    assert_eq!(config.tls.certificates.first().unwrap().cert, Path::new("/tmp/demo/tls/server.pem"));
+    assert_eq!(config.tls.certificates.first().unwrap().cert, Path::new("/srv/demo/tls/server.pem"));
     assert_eq!(config.tokens["demo"].issuer, "http://localhost:19002");
     assert_eq!(config.upstreams["demo"].targets.first().unwrap().to_string(), "http://127.0.0.1:19003");
 }

@@ -1,4 +1,5 @@
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use portcullis_core::framing::ScanFault;
@@ -13,7 +14,7 @@ const SHORT: Duration = Duration::from_millis(20);
 
 fn guarded(max_head: usize, limit: Duration) -> (DuplexStream, Stream) {
     let (client, server) = duplex(64 * 1024);
-    (client, Guard::wrap(Box::new(server), max_head, limit))
+    (client, Guard::wrap(Box::new(server), max_head, limit, &Arc::default()))
 }
 
 /// One read, of at most so many bytes.

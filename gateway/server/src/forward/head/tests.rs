@@ -91,6 +91,36 @@ fn takes_its_own_cookies_out_and_leaves_the_others_as_they_are() {
     check(&["__Host-portcullis=a", "b=c"], &["b=c"]);
     check(&["b=c;d=e"], &["b=c;d=e"]);
     check(&["b=__Host-portcullis"], &["b=__Host-portcullis"]);
+    check(&["a=1; __host-PORTCULLIS-x=s"], &["a=1"]);
+}
+
+#[test]
+fn takes_its_own_cookies_out_however_they_are_spelt() {
+    for pair in [
+        "__HOST-PORTCULLIS=s",
+        "\"__Host-portcullis\"=s",
+        "\"__Host-portcullis=s\"",
+        "'__Host-portcullis'=s",
+        "\t __Host-portcullis=s",
+        "__Host-portcullis",
+        "=__Host-portcullis=s",
+        "$__Host-portcullis=s",
+        "__Host%2Dportcullis=s",
+        "%5f%5FHost-%70ortcullis=s",
+        "__Host.portcullis=s",
+        "__Host_portcullis=s",
+        "__Host portcullis=s",
+        "x=y, __Host-portcullis=s",
+    ] {
+        let fields = [("cookie", format!("a=1; {pair}")), ("cookie", "b=2".to_owned()), ("cookie", pair.to_owned())];
+        let fields: Vec<_> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        assert_eq!(stripped(Peer::Stranger, &fields), ["cookie: a=1; b=2"], "{pair:?}");
+    }
+    for pair in
+        ["host-portcullis=s", "__Hos%zz-portcullis=s", "x__Host-portcullis=s", "a=\"b\"", "p=__Host-portcullis=s"]
+    {
+        assert_eq!(stripped(Peer::Stranger, &[("cookie", pair)]), [format!("cookie: {pair}")]);
+    }
 }
 
 #[test]

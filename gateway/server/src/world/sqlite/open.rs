@@ -47,6 +47,35 @@ pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
     Ok(connection)
 }
 
+/// Whether a file that is there could be opened, without writing to it. One that is not there will be made.
+pub(super) fn inspect(path: &Path) -> Result<(), StoreError> {
+    if !path.exists() {
+        return Ok(());
+    }
+    // Without a log beside it nobody writes the file, and nothing is made beside it for a look.
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    let quiet = !Path::new(&log).exists();
+    let url = format!("file:{}?mode=ro{}", escaped(path), if quiet { "&immutable=1" } else { "" });
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
+    let connection = Connection::open_with_flags(url, flags)?;
+    connection.busy_timeout(PATIENCE)?;
+    match (format(&connection)?, mark(&connection)?, is_empty(&connection)?) {
+        (0, 0, true) => return Ok(()),
+        (found, OURS, _) if found > KNOWN => return Err(StoreError::Newer { found, known: KNOWN }),
+        (1.., OURS, _) => {}
+        _ => return Err(StoreError::Foreign),
+    }
+    let check: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    if check == "ok" { Ok(()) } else { Err(StoreError::Damaged(check)) }
+}
+
+/// A path as the store's URLs want it.
+fn escaped(path: &Path) -> String {
+    let text = path.display().to_string();
+    text.replace('%', "%25").replace('?', "%3f").replace('#', "%23")
+}
+
 /// The file 0600, its folder 0700 where we make it. The write-ahead log takes the file's mode.
 ///
 /// An existing file is never opened here: closing it would drop the locks of another connection of this process.

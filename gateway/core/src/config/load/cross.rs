@@ -9,7 +9,7 @@ mod resource;
 mod routes;
 mod upstreams;
 
-use super::load::{Draft, Findings, PathPart, Spans};
+use super::{Draft, Findings, PathPart, Spans};
 
 /// Adds what is found to `findings`. Parts with faults of their own are passed over.
 pub(super) fn check(draft: &Draft, spans: &Spans, findings: &mut Findings) {
