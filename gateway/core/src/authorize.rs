@@ -8,6 +8,7 @@ mod context;
 mod fault;
 mod policies;
 mod principal;
+mod settled;
 mod shapes;
 mod suite;
 #[cfg(test)]
@@ -45,6 +46,7 @@ pub struct Authorize {
     /// The action and its groups, without which `action in Action::"write"` silently never matches.
     base: Entities,
     context: context::Plan,
+    memory: settled::Memory,
     warnings: Vec<String>,
 }
 
@@ -114,6 +116,24 @@ impl Authorize {
                 Err(Denied::by_nobody(Refusal::new(Code::Forbidden).because(why)))
             }
             Decision::Deny => Err(Denied::forbidden(determining)),
+        }
+    }
+
+    /// What [`Self::authorize`] answered this identity before, where nothing that a request says can make a
+    /// difference; `None`: ask.
+    pub fn remembered(&self, question: &Question<'_>, identity: &Arc<Identity>) -> Option<Result<Grant, Denied>> {
+        let answer = self.compiled.settled.answer(self.memory, identity)?;
+        // No policy looks at the context, but one that cannot be had refuses all the same.
+        match self.context.checked(question, identity) {
+            Ok(()) => Some(answer),
+            Err(why) => Some(Err(Denied::by_nobody(Refusal::new(Code::PolicyError).because(why)))),
+        }
+    }
+
+    /// Keeps an answer for [`Self::remembered`]. Policies that failed are asked again.
+    pub fn remember(&self, identity: &Arc<Identity>, answer: &Result<Grant, Denied>) {
+        if !answer.as_ref().is_err_and(|denied| denied.refusal.code == Code::PolicyError) {
+            self.compiled.settled.keep(self.memory, identity, answer);
         }
     }
 

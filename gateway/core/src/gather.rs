@@ -73,6 +73,11 @@ impl Gather {
         &self.kind
     }
 
+    /// Whether every request of the route has the same resource.
+    pub fn is_fixed(&self) -> bool {
+        self.fixed.is_some()
+    }
+
     /// The resource of one request.
     ///
     /// A parameter that is not there is a fault of ours, not of the caller: it refuses with `internal_error`.

@@ -190,8 +190,16 @@ impl Granted {
             body,
             now,
         };
-        let resource = rules.gather.resource(&params).map_err(|refusal| walk.refuse(Stage::Authorize, refusal))?;
-        let decided = rules.authorize.authorize(&question, &self.identity, resource);
+        let remembered = rules.authorize.remembered(&question, &self.identity);
+        let decided = if let Some(remembered) = remembered {
+            remembered
+        } else {
+            let resource = rules.gather.resource(&params);
+            let resource = resource.map_err(|refusal| walk.refuse(Stage::Authorize, refusal))?;
+            let decided = rules.authorize.authorize(&question, &self.identity, resource);
+            rules.authorize.remember(&self.identity, &decided);
+            decided
+        };
         let decided = walk.note_policies(decided);
         walk.judge(Stage::Authorize, rules.modes.authorize, decided)?;
         Ok(())

@@ -11,6 +11,7 @@ use cedar_policy::{Effect, Entities, EntityId, EntityTypeName, EntityUid, Policy
 use super::Authorize;
 use super::context::Plan;
 use super::policies::{Compiled, Policies};
+use super::settled::Resource;
 use super::shapes::Fields;
 use crate::gather::Gather;
 use crate::near::{listed, near};
@@ -108,7 +109,9 @@ impl Policies {
         if !policies.policies().any(|policy| Policy::effect(policy) == Effect::Permit) {
             warnings.push(format!("no policy can permit `{}`, so it always refuses", facts.name));
         }
-        Ok(Authorize { compiled: Arc::clone(compiled), action, principals, policies, base, context, warnings })
+        let resource = if facts.resource.is_fixed() { Resource::Fixed } else { Resource::OfTheRequest };
+        let memory = compiled.settled.memory(&policies, resource);
+        Ok(Authorize { compiled: Arc::clone(compiled), action, principals, policies, base, context, memory, warnings })
     }
 }
 

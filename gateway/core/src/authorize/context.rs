@@ -47,7 +47,27 @@ impl Plan {
     }
 }
 
+impl Plan {
+    /// Whether the context can be had, without building what always can. `Err` as in [`Self::context`].
+    pub(super) fn checked(&self, question: &Question<'_>, identity: &Identity) -> Result<(), String> {
+        for (_, supply) in &self.0 {
+            if supply.may_fail() {
+                supply.value(question, identity).map_err(|why| format!("context attribute {why}"))?;
+            }
+        }
+        Ok(())
+    }
+}
+
 impl Supply {
+    /// Whether what a client sends can keep it from being had.
+    const fn may_fail(&self) -> bool {
+        match self {
+            Self::Body(_) | Self::Headers(_) | Self::Now | Self::Params(_) | Self::Path | Self::Query(_) => true,
+            Self::AuthAge | Self::AuthMethod | Self::Ip | Self::Method | Self::Scopes => false,
+        }
+    }
+
     /// `None`: the attribute is absent, which the plan has made sure the schema allows.
     fn value(&self, question: &Question<'_>, identity: &Identity) -> Result<Option<RestrictedExpression>, String> {
         Ok(Some(match self {

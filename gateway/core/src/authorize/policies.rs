@@ -12,6 +12,7 @@ use cedar_policy::{
 
 use super::fault::{PolicyFault, Source};
 use super::principal::Principals;
+use super::settled::Settled;
 use super::shapes::Shapes;
 
 /// Every policy of the gateway, checked against the schema. Cheap to clone.
@@ -28,6 +29,7 @@ pub(super) struct Compiled {
     pub(super) notes: HashMap<PolicyId, Arc<Note>>,
     /// The same policies as one set, for the case suite.
     pub(super) whole: PolicySet,
+    pub(super) settled: Settled,
     warnings: Vec<PolicyFault>,
 }
 
@@ -77,7 +79,16 @@ impl Policies {
             return Err(faults);
         };
         let notes = rules.iter().map(|rule| (rule.policy.id().clone(), Arc::clone(&rule.note))).collect();
-        Ok(Self(Arc::new(Compiled { schema, shapes, principals, rules, notes, whole, warnings })))
+        Ok(Self(Arc::new(Compiled {
+            schema,
+            shapes,
+            principals,
+            rules,
+            notes,
+            whole,
+            settled: Settled::default(),
+            warnings,
+        })))
     }
 
     /// What an operator should know although it works: mixed scripts, shadowed names and the like.

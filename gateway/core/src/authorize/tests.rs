@@ -3,6 +3,7 @@
 mod context;
 mod messages;
 mod routes;
+mod settled;
 mod shipped;
 mod traps;
 mod typing;
