@@ -9,6 +9,7 @@
 mod tests;
 
 use std::io::{Error, ErrorKind, IoSlice, Result};
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
@@ -201,8 +202,8 @@ impl Guard {
                 self.refuse();
                 return Poll::Ready(Ok(()));
             }
-            let mut chunk = [0u8; 4096];
-            let mut fresh = ReadBuf::new(&mut chunk);
+            let mut chunk = [const { MaybeUninit::uninit() }; 4096];
+            let mut fresh = ReadBuf::uninit(&mut chunk);
             ready!(Pin::new(&mut self.inner).poll_read(cx, &mut fresh))?;
             if fresh.filled().is_empty() {
                 // End of stream; inside a head it is the client's business, nothing was asked.

@@ -72,7 +72,8 @@ pub(super) fn head_facts(session: &Session, request: Option<&Request<'_>>, facts
     let agent = head.headers.get(header::USER_AGENT).and_then(|v| v.to_str().ok()).unwrap_or_default();
     // What stands in for a refused head says nothing of what the client asked.
     let said = Guard::of(session.stream()).filter(|guard| guard.stands_in()).map(Guard::said);
-    let short = |text: &str, most: usize| -> Box<str> { text.chars().take(most).collect::<String>().into() };
+    let short =
+        |text: &str, most: usize| -> Box<str> { text.get(..text.floor_char_boundary(most)).unwrap_or_default().into() };
     let (path, host) = match (request, said) {
         (Some(request), _) => (short(request.path.as_str(), 2048), short(&request.host, 255)),
         (None, Some(said)) => (said.path.clone(), said.host.clone()),
