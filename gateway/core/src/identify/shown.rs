@@ -89,11 +89,13 @@ fn tchar(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
-/// RFC 9110 §11.2.
+/// RFC 9110 §11.2. Without a branch for each byte: a token has hundreds.
 fn token68(text: &str) -> bool {
     let body = text.trim_end_matches('=');
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/".contains(&byte);
-    !body.is_empty() && body.bytes().all(plain)
+    let plain = |byte: u8| {
+        byte.is_ascii_alphanumeric() | matches!(byte, b'-' | b'.' | b'/') | matches!(byte, b'_' | b'~' | b'+')
+    };
+    !body.is_empty() && body.bytes().fold(true, |good, byte| good & plain(byte))
 }
 
 fn x_api_key(headers: &HeaderMap) -> Result<Credential<'_>, Refusal> {

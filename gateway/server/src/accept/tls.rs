@@ -68,6 +68,9 @@ impl TlsPolicy {
 
     /// Which settings a name selects: exact, then one-label wildcard, then the first.
     pub(crate) fn choose(&self, name: Option<&str>) -> usize {
+        if self.configs.len() < 2 {
+            return 0;
+        }
         let Some(name) = name else { return 0 };
         let exact = self.by_name.get(name).or_else(|| self.by_name.get(name.to_ascii_lowercase().as_str()));
         let found = exact.or_else(|| {

@@ -66,8 +66,12 @@ pub(crate) fn strip<'a>(
     join_cookies(head);
 }
 
+/// By the last letter of the prefix, which is rare elsewhere.
 fn carries_our_key(value: &HeaderValue) -> bool {
-    value.as_bytes().windows(OUR_KEYS.len()).any(|window| window == OUR_KEYS.as_bytes())
+    let bytes = value.as_bytes();
+    let last = OUR_KEYS.len().saturating_sub(1);
+    let mut begins = memchr::memchr_iter(b'_', bytes).filter_map(|end| end.checked_sub(last));
+    begins.any(|begin| bytes.get(begin..).is_some_and(|text| text.starts_with(OUR_KEYS.as_bytes())))
 }
 
 /// Whether a pair of `Cookie`, or a `Set-Cookie`, carries a name of ours, however some server behind us may spell it

@@ -17,6 +17,9 @@ pub(super) struct FieldLines {
     value: Start<VALUE>,
 }
 
+/// Bytes of a value that are looked at together.
+const STRIDE: usize = 32;
+
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum At {
     LineStart,
@@ -74,7 +77,11 @@ impl FieldLines {
         if self.at != At::Value || self.name.matters() && self.value.matters() {
             return 0;
         }
-        bytes.iter().position(|byte| !is_text(*byte)).unwrap_or(bytes.len())
+        // Many at a time, then what is left one by one.
+        let good = |chunk: &&[u8]| chunk.iter().fold(true, |good, byte| good & is_text(*byte));
+        let whole = bytes.chunks_exact(STRIDE).take_while(good).count() * STRIDE;
+        let rest = bytes.get(whole..).unwrap_or_default();
+        whole + rest.iter().position(|byte| !is_text(*byte)).unwrap_or(rest.len())
     }
 
     /// In lower case; `None` when too long to matter.
