@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use portcullis_certs::{Authority, Leaf, Purpose, Validity};
 use portcullis_tests::binary;
+use portcullis_tests::keys::{Algorithm, Signer, jwks};
 use tempfile::TempDir;
 
 fn cases() -> PathBuf {
@@ -46,7 +47,8 @@ fn certificates(folder: &Path) {
         std::fs::write(folder.join(format!("{name}.pem")), &issued.pem).unwrap();
         std::fs::write(folder.join(format!("{name}.key")), issued.key.pem()).unwrap();
     }
-    std::fs::write(folder.join("jwks.json"), r#"{ "keys": [] }"#).unwrap();
+    let signer = Signer::new(Algorithm::Es256, "key");
+    std::fs::write(folder.join("jwks.json"), jwks([&signer]).to_string()).unwrap();
 }
 
 /// The sound project, with a case put over it.

@@ -93,8 +93,9 @@ async fn a_problem_names_its_page_and_where_tokens_come_from() {
     let metadata = "https://app.test/.well-known/oauth-protected-resource";
     assert!(answer.header("www-authenticate").unwrap().contains(&format!("resource_metadata=\"{metadata}\"")));
     let document = client.get("/.well-known/oauth-protected-resource", &[]).await;
+    let document = document.json();
     assert_eq!(
-        document.json(),
-        json!({ "resource": "https://app.test", "authorization_servers": [ISSUER], "bearer_methods_supported": ["header"] })
+        (&document["resource"], &document["authorization_servers"]),
+        (&json!("https://app.test"), &json!([ISSUER]))
     );
 }

@@ -23,6 +23,7 @@ use tokio_rustls::client::TlsStream;
 
 pub use raw::{Ended, Raw, RawAnswer};
 
+use crate::holders::Holder;
 use crate::within;
 
 pub type Sending = BoxBody<Bytes, io::Error>;
@@ -55,6 +56,18 @@ impl Client {
     pub async fn h1(address: SocketAddr, sni: &str, ca: &str) -> io::Result<Self> {
         let stream = tls(address, sni, ca, &[b"http/1.1"]).await?;
         Self::over_h1(stream, "https", format!("{sni}:{}", address.port())).await
+    }
+
+    /// The same, by somebody with a certificate.
+    pub async fn h1_as(holder: &Holder, address: SocketAddr, sni: &str, ca: &str) -> io::Result<Self> {
+        let stream = tls_as(Some(holder), address, sni, ca, &[b"http/1.1"]).await?;
+        Self::over_h1(stream, "https", sni.to_owned()).await
+    }
+
+    /// HTTP/2, by somebody with a certificate.
+    pub async fn h2_as(holder: &Holder, address: SocketAddr, sni: &str, ca: &str) -> io::Result<Self> {
+        let stream = tls_as(Some(holder), address, sni, ca, &[b"h2"]).await?;
+        Self::over_h2(stream, "https", sni.to_owned()).await
     }
 
     /// HTTP/2 over TLS.
@@ -201,16 +214,29 @@ async fn tcp(address: SocketAddr) -> io::Result<TcpStream> {
 
 /// A TLS connection that trusts `ca` (PEM) alone and offers `protocols` by ALPN.
 pub async fn tls(address: SocketAddr, sni: &str, ca: &str, protocols: &[&[u8]]) -> io::Result<TlsStream<TcpStream>> {
+    tls_as(None, address, sni, ca, protocols).await
+}
+
+/// The same, by somebody with a certificate.
+pub async fn tls_as(
+    holder: Option<&Holder>,
+    address: SocketAddr,
+    sni: &str,
+    ca: &str,
+    protocols: &[&[u8]],
+) -> io::Result<TlsStream<TcpStream>> {
     let mut roots = rustls::RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(ca.as_bytes()) {
         roots.add(certificate.expect("a CA in PEM")).expect("a usable CA");
     }
-    let mut config =
-        rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
-            .with_safe_default_protocol_versions()
-            .expect("TLS 1.2 and 1.3")
-            .with_root_certificates(roots)
-            .with_no_client_auth();
+    let builder = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("TLS 1.2 and 1.3")
+        .with_root_certificates(roots);
+    let mut config = match holder {
+        None => builder.with_no_client_auth(),
+        Some(holder) => builder.with_client_auth_cert(holder.chain(), holder.key()).expect("a usable certificate"),
+    };
     config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
     let name = ServerName::try_from(sni.to_owned()).map_err(io::Error::other)?;
     TlsConnector::from(Arc::new(config)).connect(name, tcp(address).await?).await

@@ -15,6 +15,7 @@ pub mod binary;
 pub mod client;
 pub mod clock;
 pub mod contracts;
+pub mod holders;
 pub mod idp;
 pub mod keys;
 pub mod redis;

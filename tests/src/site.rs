@@ -43,6 +43,7 @@ entity Group;
 entity User in [Group] { email?: String, level?: Long, suspended?: Bool };
 entity Client in [Group];
 entity ApiKey in [Group];
+entity Certificate { subject: String, sans: Set<String>, spki: String };
 entity Anonymous enum ["anonymous"];
 entity App;
 entity Thing;
@@ -55,6 +56,7 @@ pub struct Setup {
     /// TOML that goes before the routes, below the sections every site has.
     sections: String,
     server: String,
+    certificate: String,
     upstream: String,
     routes: String,
     actions: String,
@@ -78,6 +80,7 @@ impl Setup {
             files: Vec::new(),
             sections: String::new(),
             server: String::new(),
+            certificate: String::new(),
             upstream: String::new(),
             routes: String::new(),
             actions: String::new(),
@@ -107,6 +110,8 @@ impl Setup {
             "User, Client, ApiKey, Anonymous"
         } else if group == "public" {
             "Anonymous"
+        } else if more.contains("mtls") {
+            "User, Client, ApiKey, Certificate"
         } else {
             "User, Client, ApiKey"
         };
@@ -128,6 +133,13 @@ impl Setup {
     #[must_use]
     pub fn server(mut self, toml: &str) -> Self {
         let _ = writeln!(self.server, "{toml}");
+        self
+    }
+
+    /// More keys of the first of `[[tls.certificates]]`.
+    #[must_use]
+    pub fn certificate(mut self, toml: &str) -> Self {
+        let _ = writeln!(self.certificate, "{toml}");
         self
     }
 
@@ -246,7 +258,7 @@ grace_period = "5s"
 [[tls.certificates]]
 cert = "certs/app.pem"
 key = "certs/app.key"
-
+{certificate}
 [store]
 url = "sqlite:data/portcullis.db"
 
@@ -261,6 +273,7 @@ targets = [{target}]
 {sections}
 {routes}"#,
             server = self.server,
+            certificate = self.certificate,
             upstream = self.upstream,
             sections = self.sections,
             routes = self.routes,

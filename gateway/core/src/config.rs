@@ -16,7 +16,6 @@ mod observe;
 mod policies;
 mod routes;
 mod schema;
-mod secret;
 mod server;
 mod source;
 mod stages;
@@ -35,7 +34,7 @@ use schemars::JsonSchema;
 
 // Each stage owns the text of its own part.
 pub use crate::guard::{GuardConfig, Network};
-pub use crate::identify::{Authenticate, Method, TokenSourceConfig};
+pub use crate::identify::{Authenticate, IntrospectionConfig, Method, Secret, TokenSourceConfig};
 pub use crate::limit::{By as LimitBy, LimitConfig, OnStoreFailure};
 pub use crate::validate::{ParameterConfig, Place as ParameterPlace, UnknownQuery, ValidateConfig};
 pub use addresses::Listener;
@@ -47,12 +46,11 @@ pub use observe::{AccessLog, Level, ObserveConfig};
 pub use policies::PoliciesConfig;
 pub use routes::{RouteConfig, RouteMatch};
 pub use schema::{json_schema, reference_markdown};
-pub use secret::Secret;
 pub use server::ServerConfig;
 pub use source::{ContentHash, FileFault, ReadFile, Source};
 pub use stages::StageConfig;
 pub use store::StoreConfig;
-pub use tls::{CertificateConfig, TlsConfig, TlsVersion};
+pub use tls::{CertificateConfig, CertificateName, ClientCertificatesConfig, Demand, TlsConfig, TlsVersion};
 pub use upstreams::{IdentityHeaders, TargetScheme, TargetUrl, UpstreamConfig};
 pub use urls::Origin;
 

@@ -120,6 +120,7 @@ impl Framing {
             version: head.version,
             client: client.address,
             peer: connection.peer.to_canonical(),
+            certificate: None,
             body,
         })
     }

@@ -15,10 +15,11 @@ use std::sync::Arc;
 
 use addresses::AddressSet;
 
+use crate::answer::Answer;
+use crate::limit::Counters;
 use crate::limit::{Charge, KeyText, Quota, push_address};
 use crate::mode::Mode;
 use crate::moment::Now;
-use crate::ports::{Answer, Counters};
 use crate::refusal::{Code, LimitState, Refusal};
 use crate::request::{DeclaredBody, Request};
 use crate::units::Rate;

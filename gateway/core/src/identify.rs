@@ -5,17 +5,24 @@ pub mod config;
 mod shown;
 
 mod bearer;
+mod binding;
+mod dpop;
 mod json;
 pub mod jwks;
 mod jwt;
 
 mod api_key;
 
+mod mtls;
+
 mod identity;
+mod ports;
 mod refuse;
+mod revoked;
 #[cfg(test)]
 mod samples;
 mod secret;
+mod step_up;
 #[cfg(test)]
 mod tests;
 
@@ -25,22 +32,30 @@ use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName};
 
 use crate::moment::Now;
-use crate::ports::{KeySets, Keys};
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, Scheme};
 use crate::request::Request;
 pub use api_key::{ApiKeys, KeyRecord, KeyText, MintFault, Minted, PATTERN as KEY_PATTERN, PREFIX as KEY_PREFIX};
+use bearer::{Accept, Presented};
 pub use bearer::{Bearer, fetchable};
-pub use config::{Authenticate, Method, Mistake, TokenSourceConfig};
+pub use binding::Proof;
+pub use config::{Authenticate, IntrospectionConfig, Method, MissingAudience, Mistake, TokenSourceConfig};
 pub use identity::{AuthMethod, Identity, Principal};
 pub use jwt::Algorithm;
+pub use ports::{Introspection, KeySets, Keys, KeysUnavailable, Replays, RevokedTokens, Sources};
+pub use revoked::{Revocations, Revoked, TokenMark};
 pub use secret::Secret;
 use shown::{Credential, Shown, X_API_KEY};
+pub use step_up::StepUp;
 
 /// The identify stage of one route: what it demands, and who judges it.
 #[derive(Debug)]
 pub struct Identify {
     demand: Demand,
     scopes: Vec<Arc<str>>,
+    accept: Accept,
+    step_up: StepUp,
+    /// Under which word callers are asked for a token.
+    challenged: Scheme,
     judges: Arc<Judges>,
 }
 
@@ -49,7 +64,27 @@ pub struct Identify {
 pub struct Judges {
     bearer: Bearer,
     api_keys: ApiKeys,
+    certificates: Certificates,
     anonymous: Arc<Identity>,
+}
+
+/// Whether some name of the public listener asks clients for certificates.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Certificates {
+    Asked,
+    NeverAsked,
+}
+
+/// What a route demands of its callers.
+#[derive(Clone, Debug)]
+pub struct Demands<'a> {
+    pub authenticate: &'a Authenticate,
+    pub scopes: &'a [String],
+    /// Aliases of the issuers whose tokens are taken; empty: all.
+    pub issuers: &'a [String],
+    /// For whom tokens must be made, in the place of what their source says; empty: that.
+    pub audiences: &'a [String],
+    pub step_up: StepUp,
 }
 
 /// [`Authenticate`], with only the ways this build has.
@@ -66,6 +101,7 @@ enum Demand {
 enum Way {
     ApiKey,
     Jwt,
+    Mtls,
 }
 
 /// What one way says about a request.
@@ -75,17 +111,22 @@ enum Judged {
     Rejected(Refusal),
 }
 
-/// What judging may ask of the world.
+/// What judging may look at, and ask of the world.
 #[derive(Clone, Copy)]
 struct Asked<'a> {
-    keys: &'a dyn Keys,
-    key_sets: &'a dyn KeySets,
+    request: &'a Request<'a>,
+    sources: Sources<'a>,
     now: Now,
 }
 
 impl Judges {
-    pub fn new(bearer: Bearer) -> Self {
-        Self { bearer, api_keys: ApiKeys::new(), anonymous: Arc::new(Identity::anonymous()) }
+    pub fn new(bearer: Bearer, certificates: Certificates) -> Self {
+        Self { bearer, api_keys: ApiKeys::new(), certificates, anonymous: Arc::new(Identity::anonymous()) }
+    }
+
+    /// Whether clients are asked for certificates.
+    pub fn certificates(&self) -> Certificates {
+        self.certificates
     }
 
     /// Which key sets the world must provide.
@@ -93,13 +134,20 @@ impl Judges {
         &self.bearer
     }
 
-    async fn judge(&self, way: Way, shown: &Shown<'_>, asked: Asked<'_>) -> Judged {
+    async fn judge(&self, way: Way, shown: &Shown<'_>, accept: &Accept, asked: Asked<'_>) -> Judged {
+        let Asked { request, sources, now } = asked;
         let verdict = match (way, way.credential(shown)) {
+            (Way::Mtls, _) => match request.certificate {
+                Some(certificate) => mtls::identify(certificate, now),
+                None => return Judged::NotMine,
+            },
             (_, Credential::Absent) => return Judged::NotMine,
             (Way::ApiKey, Credential::Malformed(why)) => Err(refuse::api_key(why)),
             (Way::Jwt, Credential::Malformed(why)) => Err(refuse::token(why)),
-            (Way::ApiKey, Credential::Text(text)) => self.api_keys.identify(text, asked.keys, asked.now).await,
-            (Way::Jwt, Credential::Text(text)) => self.bearer.identify(text, asked.key_sets, asked.now).await,
+            (Way::ApiKey, Credential::Text(text)) => self.api_keys.identify(text, sources.keys, now).await,
+            (Way::Jwt, Credential::Text(text)) => {
+                self.bearer.identify(Presented { text, shown, request, accept, sources, now }).await
+            }
         };
         match verdict {
             Ok(identity) => Judged::Identified(identity),
@@ -109,38 +157,65 @@ impl Judges {
 }
 
 impl Way {
-    const ALL: [Self; 2] = [Self::Jwt, Self::ApiKey];
+    const ALL: [Self; 3] = [Self::Jwt, Self::ApiKey, Self::Mtls];
 
     const fn credential<'a>(self, shown: &Shown<'a>) -> Credential<'a> {
         match self {
             Self::ApiKey => shown.api_key,
             Self::Jwt => shown.bearer,
+            Self::Mtls => Credential::Absent,
         }
     }
 }
 
 impl Identify {
     /// # Errors
-    /// Why a route cannot demand this.
-    pub fn compile(demand: &Authenticate, scopes: &[String], judges: &Arc<Judges>) -> Result<Self, String> {
+    /// The key of the route that cannot stand, and why.
+    pub fn compile(demands: &Demands<'_>, judges: &Arc<Judges>) -> Result<Self, (&'static str, String)> {
+        let at = |key: &'static str| move |message: String| (key, message);
+        let Demands { authenticate, scopes, issuers, audiences, step_up } = demands;
         if let Some(scope) = scopes.iter().find(|scope| !is_scope(scope)) {
-            return Err(format!(
-                "`{scope}` is not a scope: use visible ASCII without spaces, `\"` and `\\` (RFC 6749 §3.3)"
-            ));
+            let message =
+                format!("`{scope}` is not a scope: use visible ASCII without spaces, `\"` and `\\` (RFC 6749 §3.3)");
+            return Err(("scopes", message));
         }
-        let ways =
-            |methods: &[Method]| methods.iter().map(|method| way(*method, judges)).collect::<Result<Vec<_>, _>>();
-        let demand = match demand {
+        let ways = |methods: &[Method]| {
+            let ways = methods.iter().map(|method| way(*method, judges)).collect::<Result<Vec<_>, _>>();
+            ways.map_err(at("authenticate"))
+        };
+        let public = |key: &'static str| {
+            let message = format!("`{key}` needs a caller, and this route is `public`; drop one of the two");
+            (key, message)
+        };
+        let demand = match authenticate {
             Authenticate::AllOf(methods) => Demand::AllOf(ways(methods)?),
             Authenticate::AnyOf(methods) => Demand::AnyOf(ways(methods)?),
             Authenticate::Optional => Demand::Optional,
-            Authenticate::Public if scopes.is_empty() => Demand::Public,
-            Authenticate::Public => {
-                return Err("`scopes` need a caller, and this route is `public`; drop one of the two".into());
-            }
+            Authenticate::Public if !scopes.is_empty() => return Err(public("scopes")),
+            Authenticate::Public if !step_up.acr.is_empty() => return Err(public("acr")),
+            Authenticate::Public if step_up.max_age.is_some() => return Err(public("max_auth_age")),
+            Authenticate::Public => Demand::Public,
         };
-        let scopes = scopes.iter().map(|scope| Arc::from(scope.as_str())).collect();
-        Ok(Self { demand, scopes, judges: Arc::clone(judges) })
+        let takes_tokens = authenticate.accepts(Method::Jwt);
+        for (key, given) in [("issuers", !issuers.is_empty()), ("audiences", !audiences.is_empty())] {
+            if given && !takes_tokens {
+                return Err((key, format!("`{key}` is about tokens, and `authenticate` takes none; add `jwt` there")));
+            }
+        }
+        let accept = if takes_tokens {
+            judges.bearer.accept(issuers, audiences).map_err(at("issuers"))?
+        } else {
+            Accept::default()
+        };
+        let dpop = takes_tokens && !judges.bearer.is_empty() && judges.bearer.demands_dpop(&accept);
+        Ok(Self {
+            demand,
+            scopes: scopes.iter().map(|scope| Arc::from(scope.as_str())).collect(),
+            accept,
+            step_up: step_up.clone(),
+            challenged: if dpop { Scheme::Dpop } else { Scheme::Bearer },
+            judges: Arc::clone(judges),
+        })
     }
 
     /// Who is calling.
@@ -154,36 +229,40 @@ impl Identify {
     pub async fn identify(
         &self,
         request: &Request<'_>,
-        keys: &dyn Keys,
-        key_sets: &dyn KeySets,
+        sources: Sources<'_>,
         now: Now,
     ) -> Result<Arc<Identity>, Refusal> {
-        self.caller(request.headers, Asked { keys, key_sets, now }).await
+        self.caller(request.headers, Asked { request, sources, now }).await
     }
 
     /// The header fields that hold a credential this stage has judged: the application must not see them.
     ///
     /// Means something only for a request that [`Self::identify`] has let pass.
     pub fn consumed_headers(&self, headers: &HeaderMap) -> &'static [HeaderName] {
+        static ALL: [HeaderName; 3] =
+            [AUTHORIZATION, HeaderName::from_static("x-api-key"), HeaderName::from_static("dpop")];
         static AUTHORIZATION_ONLY: [HeaderName; 1] = [AUTHORIZATION];
-        static BOTH: [HeaderName; 2] = [AUTHORIZATION, HeaderName::from_static("x-api-key")];
-        static X_API_KEY_ONLY: [HeaderName; 1] = [HeaderName::from_static("x-api-key")];
+        static KEY: [HeaderName; 1] = [HeaderName::from_static("x-api-key")];
+        static PROVEN: [HeaderName; 2] = [AUTHORIZATION, HeaderName::from_static("dpop")];
 
         let ways: &[Way] = match &self.demand {
             Demand::AllOf(ways) | Demand::AnyOf(ways) => ways,
             Demand::Optional => &Way::ALL,
             Demand::Public => &[],
         };
-        let Ok(shown) = Shown::read(headers) else { return &BOTH };
+        let Ok(shown) = Shown::read(headers) else { return &ALL };
         let key = ways.contains(&Way::ApiKey) && !shown.api_key.is_absent();
         let in_field = key && headers.contains_key(&X_API_KEY);
         let in_authorization =
             (ways.contains(&Way::Jwt) && !shown.bearer.is_absent()) || (key && shown.key_in_authorization);
-        match (in_authorization, in_field) {
-            (false, false) => &[],
-            (false, true) => &X_API_KEY_ONLY,
-            (true, false) => &AUTHORIZATION_ONLY,
-            (true, true) => &BOTH,
+        let [authorization_and_key @ .., _] = &ALL;
+        match (in_authorization, in_field, shown.proof.is_absent()) {
+            (false, false, _) => &[],
+            (false, true, _) => &KEY,
+            (true, false, true) => AUTHORIZATION_ONLY.as_slice(),
+            (true, false, false) => &PROVEN,
+            (true, true, true) => authorization_and_key,
+            (true, true, false) => &ALL,
         }
     }
 
@@ -194,7 +273,7 @@ impl Identify {
                 let shown = Shown::read(headers)?;
                 match self.any_of(&Way::ALL, &shown, asked).await? {
                     Some(identity) => identity,
-                    None if self.scopes.is_empty() => return Ok(Arc::clone(&self.judges.anonymous)),
+                    None if self.demands_nothing() => return Ok(Arc::clone(&self.judges.anonymous)),
                     None => return Err(self.nobody(&shown)),
                 }
             }
@@ -206,6 +285,7 @@ impl Identify {
             Demand::AllOf(ways) => self.all_of(ways, &Shown::read(headers)?, asked).await?,
         };
         self.judge_scopes(&identity)?;
+        self.step_up.judge(&identity, asked.now)?;
         Ok(identity)
     }
 
@@ -217,7 +297,7 @@ impl Identify {
     ) -> Result<Option<Arc<Identity>>, Refusal> {
         let mut first = None;
         for way in ways {
-            match self.judges.judge(*way, shown, asked).await {
+            match self.judges.judge(*way, shown, &self.accept, asked).await {
                 Judged::Identified(identity) => first = first.or(Some(identity)),
                 Judged::NotMine => {}
                 Judged::Rejected(refusal) => return Err(refusal),
@@ -230,7 +310,7 @@ impl Identify {
         let mut first: Option<Arc<Identity>> = None;
         let mut absent = false;
         for way in ways {
-            match self.judges.judge(*way, shown, asked).await {
+            match self.judges.judge(*way, shown, &self.accept, asked).await {
                 Judged::Identified(next) => {
                     first = Some(match first {
                         None => next,
@@ -260,7 +340,12 @@ impl Identify {
         } else {
             "the credentials shown are not all that the route demands, or of ways it does not list"
         };
-        refuse::nobody(why, self.scope_list())
+        refuse::nobody(why, self.scope_list(), self.challenged)
+    }
+
+    /// Of an optional caller.
+    fn demands_nothing(&self) -> bool {
+        self.scopes.is_empty() && self.step_up.is_empty()
     }
 
     fn scope_list(&self) -> Option<String> {
@@ -275,9 +360,11 @@ fn way(method: Method, judges: &Judges) -> Result<Way, String> {
             Err("`jwt` needs an issuer to trust: add [tokens.<alias>] with `issuer` and `audiences`".into())
         }
         Method::Jwt => Ok(Way::Jwt),
-        Method::Mtls => {
-            Err("`mtls` needs client certificates, which this build does not offer; use `jwt` or `api_key`".into())
+        Method::Mtls if judges.certificates == Certificates::NeverAsked => {
+            Err("`mtls` needs `client_certificates` in one of [[tls.certificates]], or no client is asked for one"
+                .into())
         }
+        Method::Mtls => Ok(Way::Mtls),
         Method::Session => {
             Err("`session` needs [providers.*], which this build does not offer; use `jwt` or `api_key`".into())
         }

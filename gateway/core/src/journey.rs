@@ -113,7 +113,7 @@ pub async fn decide(
         };
     }
 
-    let identified = rules.identify.identify(request, &*world.keys, &*world.key_sets, now).await;
+    let identified = rules.identify.identify(request, world.sources(), now).await;
     let identity = walk.must(Stage::Identify, identified)?;
     walk.trail.identity = Some(Arc::clone(&identity));
 

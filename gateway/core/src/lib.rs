@@ -34,6 +34,7 @@ pub mod config;
 
 pub mod snapshot;
 
+pub mod answer;
 pub mod mode;
 pub mod moment;
 pub(crate) mod near;

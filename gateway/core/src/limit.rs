@@ -9,6 +9,7 @@ pub mod gcra;
 pub mod headers;
 mod key;
 mod memory;
+mod once;
 mod stage;
 #[cfg(test)]
 mod tests;
@@ -16,13 +17,22 @@ mod tests;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::answer::{Answer, StoreDown};
+use crate::moment::Now;
 use crate::units::Rate;
 
 pub use config::{By, LimitConfig, OnStoreFailure, Store};
 pub use memory::MemoryCounters;
+pub use once::Once;
 pub use stage::{Limit, LimitFault};
 
 pub(crate) use key::{KeyText, push_address};
+
+/// Counters of requests, in process or shared by replicas.
+pub trait Counters: Send + Sync {
+    /// Charges all of `charges`, or none of them when one refuses. Verdicts come in the same order.
+    fn charge<'a>(&'a self, charges: &'a [Charge], now: Now) -> Answer<'a, Result<Vec<Verdict>, StoreDown>>;
+}
 
 /// One counter to charge: whose, and against which quota.
 #[derive(Clone, Debug, Eq, PartialEq)]

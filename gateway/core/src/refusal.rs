@@ -40,12 +40,27 @@ pub struct Extra {
     pub limits: Vec<LimitState>,
 }
 
-/// A Bearer challenge (RFC 6750 §3). `error` is `None` when no credential was shown.
+/// Under which word a challenge is made.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Scheme {
+    /// RFC 6750.
+    #[default]
+    Bearer,
+    /// RFC 9449.
+    Dpop,
+}
+
+/// A challenge (RFC 6750 §3, RFC 9449 §7.1, RFC 9470 §3). `error` is `None` when no credential was shown.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Challenge {
     pub error: Option<&'static str>,
     pub description: Cow<'static, str>,
     pub scope: Option<String>,
+    pub scheme: Scheme,
+    /// Separated by spaces; the most wanted first.
+    pub acr_values: Option<String>,
+    /// How long ago the caller may have been authenticated.
+    pub max_age: Option<Duration>,
 }
 
 /// One thing wrong with the input: where, against which rule, in words.

@@ -4,6 +4,7 @@
 //! ever meets an ambiguous length, host, target or field name.
 
 mod authority;
+mod certificate;
 pub mod methods;
 mod path;
 
@@ -13,6 +14,7 @@ use std::net::IpAddr;
 use http::{HeaderMap, Method, Version};
 
 pub use authority::{Authority, AuthorityFault};
+pub use certificate::ClientCertificate;
 pub(crate) use path::fold;
 pub use path::{CanonicalPath, PathFault};
 
@@ -32,6 +34,8 @@ pub struct Request<'a> {
     pub client: IpAddr,
     /// The other end of the TCP connection.
     pub peer: IpAddr,
+    /// Whom the TLS connection was made with, where the client showed a certificate and it was verified.
+    pub certificate: Option<&'a ClientCertificate>,
     pub body: DeclaredBody,
 }
 

@@ -16,11 +16,12 @@ pub use rules::{Modes, Rules};
 
 use crate::authorize::Policies;
 use crate::config::{
-    Config, CountersConfig, ObserveConfig, RouteConfig, ServerConfig, StoreConfig, TlsConfig, UpstreamConfig,
+    Config, CountersConfig, ObserveConfig, RouteConfig, ServerConfig, StoreConfig, TlsConfig, TokenSourceConfig,
+    UpstreamConfig,
 };
 use crate::framing::Framing;
-use crate::identify::Judges;
 use crate::identify::jwks::{KeyOrigin, SourceSpec};
+use crate::identify::{IntrospectionConfig, Judges};
 use crate::mode::Mode;
 use crate::refusal::{Code, Refusal};
 use crate::request::CanonicalPath;
@@ -95,6 +96,21 @@ impl Snapshot {
     /// Which key sets the world must provide.
     pub fn token_sources(&self) -> Vec<SourceSpec> {
         self.judges.bearer().key_sources().cloned().collect()
+    }
+
+    /// Whom the world must be able to ask about opaque tokens, by alias.
+    pub fn introspecting(&self) -> impl Iterator<Item = (&Arc<str>, &IntrospectionConfig)> {
+        self.judges.bearer().introspecting()
+    }
+
+    /// Every scope that some route demands.
+    pub fn scopes(&self) -> BTreeSet<&str> {
+        self.config.routes.iter().flat_map(|route| &route.scopes).map(String::as_str).collect()
+    }
+
+    /// The token sources as they were written, by alias.
+    pub fn tokens(&self) -> impl Iterator<Item = (&str, &TokenSourceConfig)> {
+        self.config.tokens.iter().map(|(alias, source)| (alias.as_str(), source))
     }
 
     /// The upstreams, in the order in which [`Rules::upstream`] counts them.

@@ -8,19 +8,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Plain vocabulary that anybody may use.
-const WORDS: &[&str] = &["mode", "moment", "near", "refusal", "request", "units"];
+const WORDS: &[&str] = &["answer", "mode", "moment", "near", "refusal", "request", "units"];
 
 /// What else a module may use.
 const MAY_USE: &[(&str, &[&str])] = &[
+    ("answer", &[]),
     ("authorize", &["gather", "identify"]),
     ("config", &["guard", "identify", "limit", "validate"]),
     ("cors", &["config"]),
     ("framing", &[]),
     ("gather", &[]),
-    ("guard", &["limit", "ports"]),
-    ("identify", &["ports"]),
+    ("guard", &["limit"]),
+    ("identify", &[]),
     ("journey", &["authorize", "cors", "gather", "identify", "ports", "route", "snapshot", "trail", "validate"]),
-    ("limit", &["identify", "ports"]),
+    ("limit", &["identify"]),
     ("mode", &[]),
     ("moment", &[]),
     ("near", &[]),

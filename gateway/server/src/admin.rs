@@ -4,6 +4,7 @@ mod access;
 mod health;
 mod keys;
 mod problem;
+mod revocations;
 mod status;
 mod tls;
 
@@ -13,7 +14,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use tokio::sync::watch;
 
 use crate::control::Publisher;
@@ -50,6 +51,8 @@ fn api(admin: &Admin) -> Router<Admin> {
     Router::new()
         .route("/v1/keys", post(keys::create).get(keys::list))
         .route("/v1/keys/{id}", get(keys::show).delete(keys::revoke))
+        .route("/v1/revocations", post(revocations::create).get(revocations::list))
+        .route("/v1/revocations/{id}", delete(revocations::remove))
         .route("/v1/status", get(status::status))
         .route("/v1/routes", get(status::routes))
         .route("/v1/config/reload", post(status::reload))

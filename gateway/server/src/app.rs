@@ -15,6 +15,7 @@ use pingora::proxy::HttpProxy;
 use pingora::server::configuration::ServerConf;
 use portcullis_certs::PrivateKey;
 use portcullis_core::config::{AccessLog, ConfigError, Level};
+use portcullis_core::limit::Once;
 use portcullis_core::moment::Moment;
 use portcullis_core::ports::{Clock, Counters, World};
 use tokio::sync::{Semaphore, watch};
@@ -31,6 +32,7 @@ use crate::shared::Shared;
 use crate::world;
 use crate::world::clock::SystemClock;
 use crate::world::files::Disk;
+use crate::world::introspect::Issuers;
 use crate::world::jwks::{Jwks, Places};
 use crate::world::sqlite::Store;
 
@@ -117,6 +119,8 @@ impl Gateway {
         let places = Places { root: snapshot.root().to_owned(), copies: data.join("jwks") };
         let jwks = Arc::new(Jwks::new(Arc::clone(&clock), places).map_err(StartError::World)?);
         jwks.reconfigure(&snapshot.token_sources());
+        let issuers = Arc::new(Issuers::new().map_err(StartError::World)?);
+        issuers.reconfigure(snapshot.introspecting());
         let signing =
             PrivateKey::open_or_create(&data.join("assertion.key")).map_err(|e| StartError::World(e.to_string()))?;
         let issuer = snapshot.public_url().to_owned();
@@ -127,6 +131,9 @@ impl Gateway {
             clock: Arc::clone(&clock),
             keys: Arc::new(store.clone()),
             key_sets: Arc::clone(&jwks) as _,
+            introspection: Arc::clone(&issuers) as _,
+            revoked: Arc::new(store.clone()),
+            replays: Arc::new(Once::new(Arc::clone(&shared_counters))),
             local,
             shared: shared_counters,
         };
@@ -135,6 +142,7 @@ impl Gateway {
         let shared = Arc::new(Shared::new(world, streams, assertions, Arc::clone(&published)));
         let admin_tls = admin::TlsSlot::new(&published.load().tls);
         let subscribers: Vec<Subscriber> = vec![
+            Box::new(move |published| issuers.reconfigure(published.snapshot.introspecting())),
             {
                 let jwks = Arc::clone(&jwks);
                 Box::new(move |published| jwks.reconfigure(&published.snapshot.token_sources()))

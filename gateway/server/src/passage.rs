@@ -290,7 +290,7 @@ impl Passage {
         let arrival = Guard::of(session.stream()).map_or(Arrival::InTime, Guard::arrival);
         let granted = {
             let request = match arrival {
-                Arrival::InTime => accept::request(session, ends, snapshot),
+                Arrival::InTime => accept::request(session, ends, snapshot, &published.tls),
                 Arrival::Late => Err(failure::late()),
             };
             recording.head = outgoing::head_facts(session, request.as_ref().ok(), &facts);
@@ -354,7 +354,7 @@ impl Passage {
                 ctx.replay = whole.replay;
                 let again = match &ctx.published {
                     Some(published) if granted.asks_with_body() => {
-                        accept::request(session, Stream::Open, &published.snapshot).ok()
+                        accept::request(session, Stream::Open, &published.snapshot, &published.tls).ok()
                     }
                     _ => None,
                 };

@@ -11,7 +11,7 @@ use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
 use portcullis_core::limit::headers::{RATE_LIMIT, RATE_LIMIT_POLICY, rate_limit, rate_limit_policy, retry_after};
-use portcullis_core::refusal::{Challenge, Code, Refusal};
+use portcullis_core::refusal::{Challenge, Code, Refusal, Scheme};
 
 /// What every answer of ours carries, whatever it says.
 #[derive(Clone, Debug, Default)]
@@ -77,7 +77,7 @@ pub(crate) async fn refuse(session: &mut Session, refusal: &Refusal, envelope: &
             }
         }
         if let Some(challenge) = &extra.challenge
-            && let Ok(value) = HeaderValue::try_from(bearer_challenge(challenge, &envelope.base))
+            && let Ok(value) = HeaderValue::try_from(www_authenticate(challenge, &envelope.base))
         {
             reply = reply.with(header::WWW_AUTHENTICATE, value);
         }
@@ -89,7 +89,7 @@ pub(crate) async fn refuse(session: &mut Session, refusal: &Refusal, envelope: &
     }
     if row.status == 401 && !reply.fields.iter().any(|(name, _)| name == header::WWW_AUTHENTICATE) {
         // RFC 9110 §11.6.1: a 401 always carries a challenge.
-        let value = bearer_challenge(&Challenge::default(), &envelope.base);
+        let value = www_authenticate(&Challenge::default(), &envelope.base);
         if let Ok(value) = HeaderValue::try_from(value) {
             reply = reply.with(header::WWW_AUTHENTICATE, value);
         }
@@ -163,9 +163,12 @@ pub(crate) fn is_navigation(session: &Session) -> bool {
     }
 }
 
-/// RFC 6750 §3, with the metadata pointer of RFC 9728 §5.1.
-fn bearer_challenge(challenge: &Challenge, base: &str) -> String {
-    let mut text = String::from("Bearer realm=\"portcullis\"");
+/// RFC 6750 §3, RFC 9449 §7.1 and RFC 9470 §3, with the metadata pointer of RFC 9728 §5.1.
+fn www_authenticate(challenge: &Challenge, base: &str) -> String {
+    let mut text = String::from(match challenge.scheme {
+        Scheme::Bearer => "Bearer realm=\"portcullis\"",
+        Scheme::Dpop => "DPoP realm=\"portcullis\", algs=\"ES256 ES384 RS256 PS256 EdDSA\"",
+    });
     if let Some(error) = challenge.error {
         text.push_str(", error=\"");
         text.push_str(error);
@@ -181,6 +184,16 @@ fn bearer_challenge(challenge: &Challenge, base: &str) -> String {
     if let Some(scope) = &challenge.scope {
         text.push_str(", scope=\"");
         text.push_str(scope);
+        text.push('"');
+    }
+    if let Some(classes) = &challenge.acr_values {
+        text.push_str(", acr_values=\"");
+        text.push_str(classes);
+        text.push('"');
+    }
+    if let Some(age) = challenge.max_age {
+        text.push_str(", max_age=\"");
+        text.push_str(&age.as_secs().to_string());
         text.push('"');
     }
     if !base.is_empty() {

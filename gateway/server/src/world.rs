@@ -2,6 +2,7 @@
 
 pub mod clock;
 pub mod files;
+pub(crate) mod introspect;
 pub mod jwks;
 pub mod log;
 pub mod random;

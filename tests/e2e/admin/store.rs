@@ -106,11 +106,11 @@ async fn does_not_start_on_a_damaged_store_and_says_how_to_restore_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn does_not_start_on_a_store_that_a_newer_version_has_written() {
-    let update = |files: &Files| other(files).pragma_update(None, "user_version", 2).unwrap();
+    let update = |files: &Files| other(files).pragma_update(None, "user_version", 3).unwrap();
     let said = refused_start(start().await, update).await;
     assert_eq!(
         said,
-        "cannot use the store `FILE`: it has format 2, and this version knows no format above 1; run the newer \
+        "cannot use the store `FILE`: it has format 3, and this version knows no format above 2; run the newer \
          version, or restore the backup made before it ran"
     );
 }

@@ -41,6 +41,7 @@ pub enum Caller {
     ApiKey,
     /// A `User`, or a `Client` for machine tokens.
     Jwt,
+    Mtls,
 }
 
 /// Do policies see the body (`authorize_body`)?
@@ -75,6 +76,7 @@ impl Caller {
             Self::Anonymous => &["Anonymous"],
             Self::ApiKey => &["ApiKey"],
             Self::Jwt => &["User", "Client"],
+            Self::Mtls => &["Certificate"],
         }
     }
 
@@ -84,6 +86,7 @@ impl Caller {
             Self::Anonymous => "public` or `optional",
             Self::ApiKey => "api_key",
             Self::Jwt => "jwt",
+            Self::Mtls => "mtls",
         }
     }
 }

@@ -16,6 +16,7 @@ use crate::identify::{Identity, Principal};
 pub(super) struct Principals {
     anonymous: Option<Kind>,
     api_key: Option<Kind>,
+    certificate: Option<Kind>,
     client: Option<Kind>,
     user: Option<Kind>,
 }
@@ -43,8 +44,13 @@ impl Principals {
                 None
             }
         };
-        let principals =
-            Self { anonymous: kind("Anonymous"), api_key: kind("ApiKey"), client: kind("Client"), user: kind("User") };
+        let principals = Self {
+            anonymous: kind("Anonymous"),
+            api_key: kind("ApiKey"),
+            certificate: kind("Certificate"),
+            client: kind("Client"),
+            user: kind("User"),
+        };
         if faults.is_empty() { Ok(principals) } else { Err(faults) }
     }
 
@@ -56,6 +62,7 @@ impl Principals {
         let kind = match identity.principal {
             Principal::Anonymous => &self.anonymous,
             Principal::ApiKey(_) => &self.api_key,
+            Principal::Certificate(_) => &self.certificate,
             Principal::Client(_) => &self.client,
             Principal::User(_) => &self.user,
         };

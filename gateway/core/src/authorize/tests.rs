@@ -39,6 +39,7 @@ fn user(name: &str, groups: &[&str], claims: Value) -> Identity {
         email: None,
         authenticated_at: Some(Moment::from_seconds(1000)),
         expires_at: None,
+        token: None,
         entity: OnceLock::new(),
     }
 }

@@ -63,6 +63,18 @@ pub(super) fn scopes(scopes: &[String]) -> Result<(), ValidationError> {
     distinct(scopes)
 }
 
+/// Authentication context classes, which stand in a challenge separated by spaces (RFC 9470 §3).
+pub(super) fn acr(classes: &[String]) -> Result<(), ValidationError> {
+    for class in classes {
+        let fits = |b: u8| b.is_ascii_graphic() && b != b'"' && b != b'\\';
+        if class.is_empty() || class.len() > 255 || !class.bytes().all(fits) {
+            let wrong = format!("`{class}` is no `acr`: use printable ASCII without spaces, quotes and `\\`");
+            return Err(fault("acr", wrong));
+        }
+    }
+    distinct(classes)
+}
+
 /// No entry twice.
 pub(super) fn distinct<T: PartialEq + std::fmt::Display>(entries: &[T]) -> Result<(), ValidationError> {
     let again = entries.iter().enumerate().find(|(at, entry)| entries.iter().take(*at).any(|before| before == *entry));

@@ -82,6 +82,22 @@ pub struct RouteConfig {
     #[serde(default)]
     #[validate(length(max = 32), custom(function = checks::scopes))]
     pub scopes: Vec<String>,
+    /// Aliases of `[tokens]` whose tokens are taken here. Default: all.
+    #[serde(default)]
+    #[validate(length(max = 16), custom(function = checks::words))]
+    pub issuers: Vec<String>,
+    /// A token must be made for one of these (`aud`), in the place of its source's `audiences`.
+    #[serde(default)]
+    #[validate(length(max = 32))]
+    pub audiences: Vec<String>,
+    /// How the caller must have been authenticated: its `acr` is one of these (RFC 9470). Whoever falls short gets 401
+    /// `insufficient_user_authentication`, with what would do.
+    #[serde(default)]
+    #[validate(length(max = 16), custom(function = checks::acr))]
+    pub acr: Vec<String>,
+    /// How long ago the caller may have been authenticated (`auth_time`, RFC 9470).
+    #[validate(custom(function = checks::millis::<1_000, 31_536_000_000>))]
+    pub max_auth_age: Option<Span>,
     /// Cross-origin requests: `{ origins = […] }` or `"app"`. Default: preflights are refused.
     #[validate(nested)]
     pub cors: Option<Cors>,

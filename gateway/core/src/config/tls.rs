@@ -39,4 +39,55 @@ pub struct CertificateConfig {
     /// The private key, PEM. Relative to the root.
     #[validate(custom(function = checks::path))]
     pub key: PathBuf,
+    /// The names it answers for. Default: those in the certificate. With the same certificate listed twice, some of its
+    /// names can ask for client certificates and others not.
+    #[serde(default)]
+    #[validate(length(max = 100))]
+    pub hosts: Vec<String>,
+    /// Whether clients of these names are asked for certificates of their own. Default: they are not.
+    #[serde(default)]
+    #[validate(nested)]
+    pub client_certificates: Option<ClientCertificatesConfig>,
+}
+
+/// Who vouches for clients, and what becomes of those that nobody vouches for.
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize, Validate)]
+#[serde(deny_unknown_fields)]
+pub struct ClientCertificatesConfig {
+    /// PEM files of the authorities that may vouch for clients. Relative to the root.
+    #[validate(length(min = 1, max = 100))]
+    pub ca: Vec<PathBuf>,
+    /// PEM files of revocation lists. With any, each certificate below an authority must be covered by one that has not
+    /// expired. They are read again when they change.
+    #[serde(default)]
+    #[validate(length(max = 100))]
+    pub crl: Vec<PathBuf>,
+    /// Whether a client without a certificate is let in, to be judged by the route.
+    #[serde(default)]
+    pub demand: Demand,
+    /// What of a certificate names its holder: `Certificate::"<name>"`.
+    #[serde(default)]
+    pub name: CertificateName,
+}
+
+/// Whether a client must show a certificate.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Demand {
+    /// Only where a route demands `mtls`, or a token is bound to it.
+    #[default]
+    Optional,
+    /// In the handshake, for every route of these names.
+    Required,
+}
+
+/// What names the holder of a certificate.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CertificateName {
+    /// Its first subject alternative name: a URI before a DNS name before an e-mail address.
+    San,
+    /// The SHA-256 hash of its public key, in base64url: it stays when a certificate is renewed for the same key.
+    #[default]
+    Spki,
 }

@@ -23,6 +23,7 @@ fn with<T>(method: &Method, fields: &[(&'static str, &str)], look: impl FnOnce(&
         version: Version::HTTP_11,
         client,
         peer: client,
+        certificate: None,
         body: DeclaredBody::Absent,
     })
 }

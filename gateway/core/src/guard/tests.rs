@@ -5,9 +5,10 @@ use std::time::Duration;
 use http::{HeaderMap, Method, Version};
 
 use super::{Guard, GuardConfig};
+use crate::answer::{Answer, StoreDown};
+use crate::limit::Counters;
 use crate::limit::{Charge, MemoryCounters, Verdict};
 use crate::moment::Now;
-use crate::ports::{Answer, Counters, StoreDown};
 use crate::refusal::Code;
 use crate::request::{CanonicalPath, DeclaredBody, Request, Scheme};
 
@@ -32,6 +33,7 @@ fn admit(guard: &Guard, client: &str, body: DeclaredBody, counters: &dyn Counter
         version: Version::HTTP_11,
         client,
         peer: client,
+        certificate: None,
         body,
     };
     guard.admit(&request, counters, Now::default()).map_err(|refusal| refusal.code)

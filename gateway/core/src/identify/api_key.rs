@@ -11,9 +11,8 @@ use quick_cache::sync::Cache;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{AuthMethod, Identity, Principal, refuse};
+use super::{AuthMethod, Identity, Keys, Principal, refuse};
 use crate::moment::{Moment, Now};
-use crate::ports::Keys;
 use crate::refusal::Refusal;
 pub use text::{KeyText, MintFault, Minted, PATTERN, PREFIX};
 
@@ -107,6 +106,7 @@ fn identity(record: &KeyRecord) -> Identity {
         email: None,
         authenticated_at: None,
         expires_at: record.expires_at,
+        token: None,
         entity: OnceLock::new(),
     }
 }

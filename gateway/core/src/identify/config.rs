@@ -6,7 +6,7 @@ mod tests;
 mod token_source;
 
 pub use authenticate::{Authenticate, Method};
-pub use token_source::TokenSourceConfig;
+pub use token_source::{IntrospectionConfig, MissingAudience, TokenSourceConfig};
 
 /// Something in the operator's text that cannot stand.
 #[derive(Clone, Debug, Eq, PartialEq)]

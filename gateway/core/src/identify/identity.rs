@@ -4,6 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use serde_json::{Map, Value};
 
+use super::TokenMark;
 use crate::moment::Moment;
 
 /// Someone whose credential was verified, or nobody in particular.
@@ -21,6 +22,8 @@ pub struct Identity {
     pub authenticated_at: Option<Moment>,
     /// When the credential ends; open streams end with it.
     pub expires_at: Option<Moment>,
+    /// By what a token can be taken back; `None` for any other credential.
+    pub token: Option<TokenMark>,
     /// The principal as a Cedar entity, built at most once per identity.
     ///
     /// INVARIANT: an identity never outlives the snapshot whose schema typed this.
@@ -33,6 +36,8 @@ pub enum Principal {
     Anonymous,
     /// The key's id.
     ApiKey(Arc<str>),
+    /// The hash of its key, or its first subject alternative name.
+    Certificate(Arc<str>),
     /// `<alias>|<client_id>`: a machine's token.
     Client(Arc<str>),
     /// `<alias>|<sub>`.
@@ -45,6 +50,7 @@ impl Principal {
         match self {
             Self::Anonymous => "Anonymous",
             Self::ApiKey(_) => "ApiKey",
+            Self::Certificate(_) => "Certificate",
             Self::Client(_) => "Client",
             Self::User(_) => "User",
         }
@@ -54,7 +60,7 @@ impl Principal {
     pub fn id(&self) -> &str {
         match self {
             Self::Anonymous => "anonymous",
-            Self::ApiKey(id) | Self::Client(id) | Self::User(id) => id,
+            Self::ApiKey(id) | Self::Certificate(id) | Self::Client(id) | Self::User(id) => id,
         }
     }
 
@@ -62,7 +68,7 @@ impl Principal {
     pub fn subject(&self) -> &str {
         match self {
             Self::Anonymous => "anonymous",
-            Self::ApiKey(id) => id,
+            Self::ApiKey(id) | Self::Certificate(id) => id,
             Self::Client(id) | Self::User(id) => id.split_once('|').map_or(id, |(_, subject)| subject),
         }
     }
@@ -80,6 +86,7 @@ impl std::fmt::Display for Principal {
 pub enum AuthMethod {
     ApiKey,
     Jwt,
+    Mtls,
     None,
 }
 
@@ -89,6 +96,7 @@ impl AuthMethod {
         match self {
             Self::ApiKey => "api_key",
             Self::Jwt => "jwt",
+            Self::Mtls => "mtls",
             Self::None => "none",
         }
     }
@@ -114,6 +122,7 @@ impl Identity {
             email: self.email.clone(),
             authenticated_at: self.authenticated_at,
             expires_at: other.expires_at,
+            token: self.token.clone(),
             entity: OnceLock::new(),
         })
     }
@@ -128,6 +137,7 @@ impl Identity {
             email: None,
             authenticated_at: None,
             expires_at: None,
+            token: None,
             entity: OnceLock::new(),
         }
     }

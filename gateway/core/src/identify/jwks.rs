@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::json;
 use super::jwt::{Algorithm, Token};
-use key::VerificationKey;
+pub(super) use key::VerificationKey;
 
 /// The verification keys of one issuer, parsed once when fetched.
 #[derive(Debug)]
@@ -127,13 +127,16 @@ impl KeySet {
 
 /// Which algorithms a key may be used with is the key's to say, never the token's.
 impl VerificationKey {
-    fn may(&self, algorithm: Algorithm) -> bool {
+    pub(super) fn may(&self, algorithm: Algorithm) -> bool {
         self.algorithms.contains(&algorithm)
     }
 
     fn verifies(&self, token: &Token<'_>) -> bool {
-        let message = token.signed.as_bytes();
-        jsonwebtoken::crypto::verify(token.signature, message, &self.material, token.algorithm.library())
-            .unwrap_or(false)
+        self.signed(token.signed.as_bytes(), token.signature, token.algorithm)
+    }
+
+    /// Whether it made this signature (base64url) over `message`.
+    pub(super) fn signed(&self, message: &[u8], signature: &str, algorithm: Algorithm) -> bool {
+        jsonwebtoken::crypto::verify(signature, message, &self.material, algorithm.library()).unwrap_or(false)
     }
 }

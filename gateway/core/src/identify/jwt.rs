@@ -14,8 +14,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
 
 pub use algorithm::Algorithm;
-pub(super) use claims::{Claims, fits, strings};
+pub(super) use claims::{Claims, fits, read as read_claims, strings};
 
+use super::binding::Binding;
 use super::json;
 
 /// Why a token is no good, for the operator. Static, so that nothing of the token can be in it.
@@ -46,6 +47,8 @@ pub(super) struct Terms {
     pub(super) not_before: Option<i64>,
     /// `iat`, in seconds.
     pub(super) issued: Option<i64>,
+    /// Whose possession must be proven.
+    pub(super) binding: Binding,
 }
 
 impl<'a> Token<'a> {
@@ -84,14 +87,14 @@ impl<'a> Token<'a> {
 }
 
 /// Strictly: no padding, no white space, no stray bits at the end.
-fn part(text: &str) -> Result<Vec<u8>, ()> {
+pub(super) fn part(text: &str) -> Result<Vec<u8>, ()> {
     if text.is_empty() {
         return Err(());
     }
     URL_SAFE_NO_PAD.decode(text).map_err(|_| ())
 }
 
-fn algorithm(header: &Map<String, Value>) -> Result<Algorithm, Why> {
+pub(super) fn algorithm(header: &Map<String, Value>) -> Result<Algorithm, Why> {
     match header.get("alg") {
         None => Err("the token's header has no `alg`"),
         Some(Value::String(name)) => Algorithm::from_name(name).ok_or("the token's `alg` is not one we accept"),
@@ -100,7 +103,7 @@ fn algorithm(header: &Map<String, Value>) -> Result<Algorithm, Why> {
 }
 
 /// `crit` names what a reader must understand; we understand no extension (RFC 7515 §4.1.11, RFC 7797 §6).
-fn refuse_extensions(header: &Map<String, Value>) -> Result<(), Why> {
+pub(super) fn refuse_extensions(header: &Map<String, Value>) -> Result<(), Why> {
     if header.contains_key("crit") {
         return Err("the token's header has `crit`, and no extension is understood");
     }

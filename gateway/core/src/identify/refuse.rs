@@ -4,8 +4,10 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use crate::ports::{KeysUnavailable, StoreDown};
-use crate::refusal::{Challenge, Code, Refusal};
+use super::KeysUnavailable;
+use super::step_up::StepUp;
+use crate::answer::StoreDown;
+use crate::refusal::{Challenge, Code, Refusal, Scheme};
 
 /// Keys come back with the issuer, so asking sooner is of no use.
 const UNTIL_KEYS: Duration = Duration::from_secs(5);
@@ -28,8 +30,8 @@ pub(super) fn api_key(why: impl Into<Cow<'static, str>>) -> Refusal {
 }
 
 /// Nothing was shown, so the challenge names no error (RFC 6750 §3).
-pub(super) fn nobody(why: &'static str, scope: Option<String>) -> Refusal {
-    let challenge = Challenge { error: None, description: Cow::Borrowed(""), scope };
+pub(super) fn nobody(why: &'static str, scope: Option<String>, scheme: Scheme) -> Refusal {
+    let challenge = Challenge { scope, scheme, ..Challenge::default() };
     Refusal::new(Code::AuthenticationRequired).because(why).challenge(challenge)
 }
 
@@ -39,7 +41,7 @@ pub(super) fn scope(missing: &str, scope: Option<String>) -> Refusal {
     Refusal::new(Code::Forbidden)
         .because(format!("the scope `{missing}` is missing"))
         .detail("The credential lacks a scope that this resource needs.")
-        .challenge(Challenge { error: Some("insufficient_scope"), description, scope })
+        .challenge(Challenge { error: Some("insufficient_scope"), description, scope, ..Challenge::default() })
 }
 
 pub(super) fn conflict(why: &'static str) -> Refusal {
@@ -62,6 +64,50 @@ pub(super) fn store_down(fault: StoreDown) -> Refusal {
         .retry_after(UNTIL_STORE)
 }
 
+/// RFC 9449 §7.1: of the proof, not of the token.
+pub(super) fn proof(why: &'static str) -> Refusal {
+    Refusal::new(Code::InvalidDpopProof)
+        .because(why)
+        .challenge(Challenge { scheme: Scheme::Dpop, ..challenge("invalid_dpop_proof", "the proof does not verify") })
+}
+
+/// A token that must be proven and was not.
+pub(super) fn unproven(why: &'static str, scheme: Scheme) -> Refusal {
+    Refusal::new(Code::InvalidToken)
+        .because(why)
+        .challenge(Challenge { scheme, ..challenge("invalid_token", "the token needs a proof of possession") })
+}
+
+pub(super) fn certificate(why: &'static str) -> Refusal {
+    Refusal::new(Code::InvalidCertificate).because(why)
+}
+
+pub(super) fn revoked_token() -> Refusal {
+    token("the token was taken back: it is on the list of revocations")
+}
+
+/// RFC 9470 §3.
+pub(super) fn step_up(why: &'static str, demanded: &StepUp) -> Refusal {
+    let description = "a different or more recent authentication is needed";
+    Refusal::new(Code::InsufficientUserAuthentication).because(why).challenge(Challenge {
+        acr_values: (!demanded.acr.is_empty()).then(|| demanded.acr.join(" ")),
+        max_age: demanded.max_age,
+        ..challenge("insufficient_user_authentication", description)
+    })
+}
+
+pub(super) fn introspection_down(fault: StoreDown) -> Refusal {
+    Refusal::new(Code::DependencyUnavailable)
+        .because(format!("the token's issuer cannot be asked about it: {}", fault.what))
+        .retry_after(UNTIL_KEYS)
+}
+
+pub(super) fn replays_unknown(fault: StoreDown) -> Refusal {
+    Refusal::new(Code::DependencyUnavailable)
+        .because(format!("it cannot be told whether the proof was used before: {}", fault.what))
+        .retry_after(UNTIL_STORE)
+}
+
 fn challenge(error: &'static str, description: &'static str) -> Challenge {
-    Challenge { error: Some(error), description: Cow::Borrowed(description), scope: None }
+    Challenge { error: Some(error), description: Cow::Borrowed(description), ..Challenge::default() }
 }

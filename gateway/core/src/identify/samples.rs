@@ -15,9 +15,12 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
 use super::jwks::KeySet;
-use super::{Algorithm, KeyRecord};
+use super::{
+    Algorithm, Introspection, KeyRecord, KeySets, Keys, KeysUnavailable, Replays, Revocations, RevokedTokens, Sources,
+};
+use crate::answer::{Answer, StoreDown};
 use crate::moment::{Moment, Now};
-use crate::ports::{Answer, KeySets, Keys, KeysUnavailable, StoreDown};
+use crate::request::{CanonicalPath, DeclaredBody, Request, Scheme};
 
 /// The tests' present, in seconds.
 pub(super) const NOW: i64 = 1_800_000_000;
@@ -186,5 +189,69 @@ impl Keys for FakeKeys {
 
     fn used(&self, id: &str, _: Now) {
         self.used.lock().unwrap().push(id.to_owned());
+    }
+}
+
+/// Everything else that judging asks, and how it answers.
+#[derive(Default)]
+pub(super) struct FakeWorld {
+    /// What the issuer says of any token; `None`: it is away.
+    pub(super) answer: Mutex<Option<Value>>,
+    pub(super) asked: AtomicU64,
+    pub(super) revoked: Mutex<Arc<Revocations>>,
+    pub(super) seen: Mutex<std::collections::HashSet<String>>,
+    pub(super) replays_down: std::sync::atomic::AtomicBool,
+}
+
+impl FakeWorld {
+    pub(super) fn sources<'a>(&'a self, keys: &'a FakeKeys, key_sets: &'a FakeKeySets) -> Sources<'a> {
+        Sources { keys, key_sets, introspection: self, revoked: self, replays: self }
+    }
+}
+
+impl Introspection for FakeWorld {
+    fn ask<'a>(&'a self, _: &'a str, _: &'a str) -> Answer<'a, Result<Arc<[u8]>, StoreDown>> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        let answer = self.answer.lock().unwrap();
+        Answer::Ready(match &*answer {
+            None => Err(StoreDown { what: "away" }),
+            Some(Value::String(raw)) => Ok(Arc::from(raw.as_bytes())),
+            Some(answer) => Ok(Arc::from(answer.to_string().into_bytes())),
+        })
+    }
+}
+
+impl RevokedTokens for FakeWorld {
+    fn current(&self) -> Arc<Revocations> {
+        Arc::clone(&self.revoked.lock().unwrap())
+    }
+}
+
+impl Replays for FakeWorld {
+    fn first_use<'a>(&'a self, key: &'a str, _: std::time::Duration, _: Now) -> Answer<'a, Result<bool, StoreDown>> {
+        Answer::Ready(if self.replays_down.load(Ordering::Relaxed) {
+            Err(StoreDown { what: "counters" })
+        } else {
+            Ok(self.seen.lock().unwrap().insert(key.to_owned()))
+        })
+    }
+}
+
+/// `GET https://app.example/orders/7`, with these fields.
+pub(super) fn request(headers: &http::HeaderMap) -> Request<'_> {
+    static GET: http::Method = http::Method::GET;
+    let client = std::net::IpAddr::from([203, 0, 113, 9]);
+    Request {
+        method: &GET,
+        scheme: Scheme::Https,
+        host: "app.example".into(),
+        path: CanonicalPath::parse("/orders/7").unwrap(),
+        query: Some("limit=5"),
+        headers,
+        version: http::Version::HTTP_11,
+        client,
+        peer: client,
+        certificate: None,
+        body: DeclaredBody::Absent,
     }
 }

@@ -5,16 +5,25 @@ use futures::FutureExt;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Map, json};
 
-use super::samples::{AUDIENCE, FakeKeySets, FakeKeys, ISSUER, NOW, Signer, now};
-use super::{Asked, Authenticate, Bearer, Identify, Identity, Judges, KeyRecord, KeyText, Method, Minted};
+use super::samples::{AUDIENCE, FakeKeySets, FakeKeys, FakeWorld, ISSUER, NOW, Signer, now, request};
+use super::{
+    Authenticate, Bearer, Certificates, Demands, Identify, Identity, Judges, KeyRecord, KeyText, Method, Minted, StepUp,
+};
 use crate::moment::Moment;
 use crate::refusal::{Code, Refusal};
+use crate::request::{ClientCertificate, Request};
 
 struct Setting {
     judges: Arc<Judges>,
     key: Minted,
     keys: FakeKeys,
     key_sets: FakeKeySets,
+    world: FakeWorld,
+}
+
+/// What a route demands that says nothing of tokens.
+fn demands<'a>(authenticate: &'a Authenticate, scopes: &'a [String]) -> Demands<'a> {
+    Demands { authenticate, scopes, issuers: &[], audiences: &[], step_up: StepUp::default() }
 }
 
 impl Setting {
@@ -35,17 +44,24 @@ impl Setting {
             revoked_at: None,
         };
         let keys = FakeKeys { records: [(key.id.clone(), Arc::new(record))].into(), ..FakeKeys::default() };
-        Self { judges: Arc::new(Judges::new(bearer)), key, keys, key_sets: FakeKeySets::usual() }
+        Self {
+            judges: Arc::new(Judges::new(bearer, Certificates::Asked)),
+            key,
+            keys,
+            key_sets: FakeKeySets::usual(),
+            world: FakeWorld::default(),
+        }
     }
 
     fn stage(&self, demand: &Authenticate, scopes: &[&str]) -> Identify {
         let scopes: Vec<String> = scopes.iter().map(|&scope| scope.to_owned()).collect();
-        Identify::compile(demand, &scopes, &self.judges).unwrap()
+        Identify::compile(&demands(demand, &scopes), &self.judges).unwrap()
     }
 
     fn ask(&self, stage: &Identify, fields: &[(&'static str, &str)]) -> Result<Arc<Identity>, Refusal> {
         let headers = headers(fields);
-        stage.caller(&headers, Asked { keys: &self.keys, key_sets: &self.key_sets, now: now() }).now_or_never().unwrap()
+        let sources = self.world.sources(&self.keys, &self.key_sets);
+        stage.identify(&request(&headers), sources, now()).now_or_never().unwrap()
     }
 
     /// What `fields` come to, in words: the principal's type, or the code.
@@ -223,7 +239,8 @@ fn refuses_demands_this_build_cannot_meet() {
     let setting = Setting::new();
     let check = |demand: Authenticate, scopes: &[&str], judges: &Arc<Judges>, why: &str| {
         let scopes: Vec<String> = scopes.iter().map(|&scope| scope.to_owned()).collect();
-        assert_eq!(Identify::compile(&demand, &scopes, judges).unwrap_err(), why);
+        let (_, told) = Identify::compile(&demands(&demand, &scopes), judges).unwrap_err();
+        assert_eq!(told, why);
     };
     check(
         only(Method::Session),
@@ -231,19 +248,24 @@ fn refuses_demands_this_build_cannot_meet() {
         &setting.judges,
         "`session` needs [providers.*], which this build does not offer; use `jwt` or `api_key`",
     );
+    let no_certificates = Arc::new(Judges::new(Bearer::compile(&BTreeMap::new()).unwrap(), Certificates::NeverAsked));
     check(
         only(Method::Mtls),
         &[],
-        &setting.judges,
-        "`mtls` needs client certificates, which this build does not offer; use `jwt` or `api_key`",
+        &no_certificates,
+        "`mtls` needs `client_certificates` in one of [[tls.certificates]], or no client is asked for one",
     );
-    let no_issuer = Arc::new(Judges::new(Bearer::compile(&BTreeMap::new()).unwrap()));
-    check(any(), &[], &no_issuer, "`jwt` needs an issuer to trust: add [tokens.<alias>] with `issuer` and `audiences`");
+    check(
+        any(),
+        &[],
+        &no_certificates,
+        "`jwt` needs an issuer to trust: add [tokens.<alias>] with `issuer` and `audiences`",
+    );
     check(
         Authenticate::Public,
         &["a"],
         &setting.judges,
-        "`scopes` need a caller, and this route is `public`; drop one of the two",
+        "`scopes` needs a caller, and this route is `public`; drop one of the two",
     );
     check(
         any(),
@@ -251,4 +273,111 @@ fn refuses_demands_this_build_cannot_meet() {
         &setting.judges,
         "`a b` is not a scope: use visible ASCII without spaces, `\"` and `\\` (RFC 6749 §3.3)",
     );
+}
+
+#[test]
+fn demands_on_tokens_need_a_route_that_takes_some() {
+    let setting = Setting::new();
+    let (jwt, key) = (only(Method::Jwt), only(Method::ApiKey));
+    let (known, unknown) = (["demo".to_owned()], ["dmo".to_owned()]);
+    let with = |authenticate, issuers, audiences| Demands { issuers, audiences, ..demands(authenticate, &[]) };
+    for (asked, at) in [
+        (with(&key, &known, &[]), "issuers"),
+        (with(&key, &[], &known), "audiences"),
+        (with(&jwt, &unknown, &[]), "issuers"),
+        (
+            Demands { step_up: StepUp { acr: known.to_vec(), max_age: None }, ..demands(&Authenticate::Public, &[]) },
+            "acr",
+        ),
+    ] {
+        assert_eq!(Identify::compile(&asked, &setting.judges).unwrap_err().0, at, "{asked:?}");
+    }
+    assert!(Identify::compile(&with(&jwt, &known, &unknown), &setting.judges).is_ok());
+}
+
+#[test]
+fn a_route_takes_tokens_of_its_own_issuers_for_its_own_audiences() {
+    let setting = Setting::new();
+    let bearer = format!("Bearer {}", Signer::usual().token(json!({ "aud": ["https://api.example", AUDIENCE] })));
+    let other = format!("Bearer {}", Signer::usual().token(json!({})));
+    let jwt = only(Method::Jwt);
+    let audiences = ["https://api.example".to_owned()];
+    let narrow = Identify::compile(&Demands { audiences: &audiences, ..demands(&jwt, &[]) }, &setting.judges).unwrap();
+    assert!(setting.ask(&narrow, &[(AUTHORIZATION, &bearer)]).is_ok());
+    // Remembered by another route, and still judged by this one.
+    assert!(setting.ask(&setting.stage(&jwt, &[]), &[(AUTHORIZATION, &other)]).is_ok());
+    let refused = setting.ask(&narrow, &[(AUTHORIZATION, &other)]).unwrap_err();
+    assert_eq!(refused.reason, "the token's `aud` names none of the route's `audiences`");
+}
+
+#[test]
+fn a_caller_that_falls_short_is_told_what_would_do() {
+    let setting = Setting::new();
+    let jwt = only(Method::Jwt);
+    let step_up =
+        StepUp { acr: vec!["urn:mfa".into(), "urn:hw".into()], max_age: Some(std::time::Duration::from_mins(5)) };
+    let stage = Identify::compile(&Demands { step_up, ..demands(&jwt, &[]) }, &setting.judges).unwrap();
+    let outcome = |claims| {
+        let token = format!("Bearer {}", Signer::usual().token(claims));
+        setting.ask(&stage, &[(AUTHORIZATION, &token)]).map(|_| ()).map_err(|refusal| {
+            let challenge = refusal.extra.unwrap().challenge.unwrap();
+            (refusal.code.name(), challenge.error, challenge.acr_values, challenge.max_age.map(|age| age.as_secs()))
+        })
+    };
+    let short = Err((
+        "insufficient_user_authentication",
+        Some("insufficient_user_authentication"),
+        Some("urn:mfa urn:hw".to_owned()),
+        Some(300),
+    ));
+    assert_eq!(outcome(json!({ "acr": "urn:hw", "auth_time": NOW - 300 })), Ok(()));
+    for claims in [
+        json!({ "auth_time": NOW }),
+        json!({ "acr": "urn:pwd", "auth_time": NOW }),
+        json!({ "acr": "urn:hw" }),
+        json!({ "acr": "urn:hw", "auth_time": NOW - 301 }),
+    ] {
+        assert_eq!(outcome(claims.clone()), short, "{claims}");
+    }
+    let any = Authenticate::AnyOf(vec![Method::ApiKey]);
+    let step_up = StepUp { acr: Vec::new(), max_age: Some(std::time::Duration::from_mins(5)) };
+    let keys = Identify::compile(&Demands { step_up, ..demands(&any, &[]) }, &setting.judges).unwrap();
+    let refused = setting.ask(&keys, &[(X_API_KEY, setting.key.text.expose())]).unwrap_err();
+    assert_eq!(refused.code, Code::InsufficientUserAuthentication, "a key was never authenticated at any time");
+}
+
+#[test]
+fn a_certificate_names_its_holder_while_it_holds() {
+    let setting = Setting::new();
+    let certificate = |name: Option<&str>, ends: i64| ClientCertificate {
+        name: name.map(Arc::from),
+        subject: "CN=worker".into(),
+        issuer: "CN=authority".into(),
+        serial: "0a".into(),
+        sans: vec!["uri:spiffe://a/worker".into()],
+        spki: [1; 32],
+        thumbprint: [2; 32],
+        not_after: Moment::from_seconds(ends),
+    };
+    let ask = |demand: &Authenticate, shown: Option<&ClientCertificate>| {
+        let headers = HeaderMap::new();
+        let request = Request { certificate: shown, ..request(&headers) };
+        let sources = setting.world.sources(&setting.keys, &setting.key_sets);
+        setting.stage(demand, &[]).identify(&request, sources, now()).now_or_never().unwrap()
+    };
+    let (mtls, good) = (only(Method::Mtls), certificate(Some("spiffe://a/worker"), NOW + 1));
+    let identity = ask(&mtls, Some(&good)).unwrap();
+    assert_eq!(identity.principal.to_string(), r#"Certificate::"spiffe://a/worker""#);
+    assert_eq!((identity.method.name(), identity.expires_at), ("mtls", Some(good.not_after)));
+    assert_eq!(identity.attributes["subject"], "CN=worker");
+    assert_eq!(identity.attributes["sans"], json!(["uri:spiffe://a/worker"]));
+    assert_eq!(identity.attributes["spki"], json!("AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE"));
+
+    let code = |demand: &Authenticate, shown: Option<&ClientCertificate>| ask(demand, shown).unwrap_err().code;
+    assert_eq!(code(&mtls, None), Code::AuthenticationRequired);
+    assert_eq!(code(&mtls, Some(&certificate(None, NOW + 1))), Code::InvalidCertificate);
+    assert_eq!(code(&mtls, Some(&certificate(Some("a"), NOW))), Code::InvalidCertificate);
+    assert_eq!(code(&only(Method::Jwt), Some(&good)), Code::AuthenticationRequired, "not one of the route's ways");
+    assert_eq!(code(&Authenticate::AllOf(vec![Method::Mtls, Method::Jwt]), Some(&good)), Code::AuthenticationRequired);
+    assert!(ask(&Authenticate::Optional, Some(&good)).is_ok());
 }

@@ -108,7 +108,9 @@ pub(super) fn push_who(text: &mut KeyText, by: &By, request: &Request<'_>, ident
         },
         By::Key => match &identity.principal {
             Principal::ApiKey(id) => text.push_id(id),
-            Principal::Anonymous | Principal::Client(_) | Principal::User(_) => text.push_absent(),
+            Principal::Anonymous | Principal::Certificate(_) | Principal::Client(_) | Principal::User(_) => {
+                text.push_absent();
+            }
         },
         By::Principal => {
             text.push(identity.principal.kind());

@@ -13,8 +13,9 @@ use shard::Shard;
 
 use super::gcra::{self, Terms};
 use super::{Charge, Verdict};
+use crate::answer::{Answer, StoreDown};
+use crate::limit::Counters;
 use crate::moment::Now;
-use crate::ports::{Answer, Counters, StoreDown};
 
 /// The counters named `memory`. They never fail and never wait; a restart forgets them.
 pub struct MemoryCounters {

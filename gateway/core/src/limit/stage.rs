@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use super::key::{KeyText, is_plain, plain_part, push_who};
 use super::{By, Charge, LimitConfig, OnStoreFailure, Quota, Store, Verdict};
+use crate::answer::StoreDown;
 use crate::identify::Identity;
+use crate::limit::Counters;
 use crate::mode::Mode;
 use crate::moment::Now;
-use crate::ports::{Counters, StoreDown};
 use crate::refusal::{Code, LimitState, Refusal};
 use crate::request::Request;
 

@@ -8,10 +8,11 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
 use serde_json::json;
 
 use super::{Charge, Limit, LimitConfig, LimitFault, MemoryCounters, Quota, Verdict};
+use crate::answer::{Answer, StoreDown};
 use crate::identify::{Identity, Principal};
+use crate::limit::Counters;
 use crate::mode::Mode;
 use crate::moment::Now;
-use crate::ports::{Answer, Counters, StoreDown};
 use crate::refusal::{Code, LimitState, Refusal};
 use crate::request::{CanonicalPath, DeclaredBody, Request, Scheme};
 
@@ -92,6 +93,7 @@ fn charge(
         version: Version::HTTP_11,
         client,
         peer: client,
+        certificate: None,
         body: DeclaredBody::Absent,
     };
     limit

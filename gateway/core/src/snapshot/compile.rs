@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::Snapshot;
 use crate::config::{ConfigError, ContentHash, Loaded, PathPart, Source, load};
 use crate::framing::{Framing, Limits};
-use crate::identify::{Bearer, Judges};
+use crate::identify::{Bearer, Certificates, Judges};
 use crate::route::Table;
 
 /// A snapshot, and what its operator should know of it.
@@ -106,8 +106,10 @@ impl Work<'_> {
 }
 
 fn judges(work: &mut Work<'_>) -> Option<Judges> {
+    let asked = work.loaded.config.tls.certificates.iter().any(|pair| pair.client_certificates.is_some());
+    let certificates = if asked { Certificates::Asked } else { Certificates::NeverAsked };
     match Bearer::compile(&work.loaded.config.tokens) {
-        Ok(bearer) => Some(Judges::new(bearer)),
+        Ok(bearer) => Some(Judges::new(bearer, certificates)),
         Err(mistakes) => {
             for mistake in mistakes {
                 let path: Vec<PathPart<'_>> = mistake.key.split('.').map(PathPart::Key).collect();
@@ -144,7 +146,9 @@ fn note_certificates(work: &mut Work<'_>, source: &dyn Source) {
     let config = &work.loaded.config;
     let pairs = config.tls.certificates.iter().flat_map(|pair| [&pair.cert, &pair.key]);
     let authorities = config.upstreams.values().filter_map(|upstream| upstream.ca.as_ref());
-    for path in pairs.chain(authorities).map(|path| work.loaded.from_root(path)) {
+    let clients = config.tls.certificates.iter().filter_map(|pair| pair.client_certificates.as_ref());
+    let clients = clients.flat_map(|clients| clients.ca.iter().chain(&clients.crl));
+    for path in pairs.chain(authorities).chain(clients).map(|path| work.loaded.from_root(path)) {
         if let Ok(bytes) = source.read(&path) {
             work.read.push((path, ContentHash::of(&bytes)));
         }

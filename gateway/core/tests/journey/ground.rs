@@ -15,10 +15,12 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
 use portcullis_core::config::{FileFault, Source};
 use portcullis_core::identify::jwks::KeySet;
-use portcullis_core::identify::{KeyRecord, KeyText};
-use portcullis_core::limit::{Charge, MemoryCounters, Verdict};
+use portcullis_core::identify::{KeyRecord, KeyText, Revocations};
+use portcullis_core::limit::{Charge, MemoryCounters, Once, Verdict};
 use portcullis_core::moment::{Moment, Now};
-use portcullis_core::ports::{Answer, Clock, Counters, KeySets, Keys, KeysUnavailable, StoreDown, World};
+use portcullis_core::ports::{
+    Answer, Clock, Counters, Introspection, KeySets, Keys, KeysUnavailable, RevokedTokens, StoreDown, World,
+};
 use portcullis_core::request::{CanonicalPath, DeclaredBody, Request, Scheme};
 use portcullis_core::snapshot::{self, Snapshot};
 use serde_json::{Value, json};
@@ -114,6 +116,7 @@ impl Asked {
             version: Version::HTTP_11,
             client,
             peer: client,
+            certificate: None,
             body: self.body,
         }
     }
@@ -153,6 +156,9 @@ impl Ground {
             clock: Arc::new(Ticking::default()),
             keys: Arc::new(Records(HashMap::from([(minted.id.clone(), Arc::new(record))]))),
             key_sets: Arc::new(OneSet(set)),
+            introspection: Arc::new(Nobody),
+            revoked: Arc::new(Nobody),
+            replays: Arc::new(Once::new(Arc::clone(&shared))),
             local,
             shared,
         };
@@ -211,6 +217,21 @@ impl KeySets for OneSet {
 
     fn refetch(&self, _: &str, _: u64, _: Now) -> Answer<'_, Result<Arc<KeySet>, KeysUnavailable>> {
         Answer::Ready(Ok(Arc::clone(&self.0)))
+    }
+}
+
+/// No issuer to ask, and nothing taken back.
+struct Nobody;
+
+impl Introspection for Nobody {
+    fn ask<'a>(&'a self, _: &'a str, _: &'a str) -> Answer<'a, Result<Arc<[u8]>, StoreDown>> {
+        Answer::Ready(Err(StoreDown { what: "nobody to ask" }))
+    }
+}
+
+impl RevokedTokens for Nobody {
+    fn current(&self) -> Arc<Revocations> {
+        Arc::default()
     }
 }
 

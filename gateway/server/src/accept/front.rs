@@ -158,7 +158,7 @@ async fn handshake(mut tcp: TcpStream, policy: Arc<TlsPolicy>) -> Option<Stream>
     let server_name = peek_server_name(&mut tcp).await?;
     let chosen = policy.choose(server_name.as_deref());
     let acceptor = Acceptor::from_server_config(policy.config(chosen)?);
-    let facts = Facts { policy, chosen };
+    let facts = Facts { policy, chosen, certificate: None };
     let tls = handshake_with_callback(&acceptor, tcp, &Remember(facts)).await.ok()?;
     Some(Box::new(tls))
 }
@@ -168,8 +168,11 @@ struct Remember(Facts);
 
 #[async_trait]
 impl TlsAccept for Remember {
-    async fn handshake_complete_callback(&self, _: &TlsRef) -> Option<Arc<dyn std::any::Any + Send + Sync>> {
-        Some(Arc::new(self.0.clone()))
+    async fn handshake_complete_callback(&self, tls: &TlsRef) -> Option<Arc<dyn std::any::Any + Send + Sync>> {
+        let mut facts = self.0.clone();
+        let shown = facts.policy.clients(facts.chosen).zip(tls.peer_certificate_der());
+        facts.certificate = shown.and_then(|(clients, der)| clients.read(der)).map(Arc::new);
+        Some(Arc::new(facts))
     }
 }
 

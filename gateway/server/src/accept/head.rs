@@ -6,7 +6,7 @@ use http::{Version, header};
 use pingora::proxy::Session;
 use portcullis_core::framing::{Connection, Head, RawFacts, Stream};
 use portcullis_core::refusal::{Code, Refusal};
-use portcullis_core::request::{Request, Scheme};
+use portcullis_core::request::{ClientCertificate, Request, Scheme};
 use portcullis_core::snapshot::Snapshot;
 
 use super::guard::Guard;
@@ -17,6 +17,8 @@ use super::tls::TlsPolicy;
 pub(super) struct Facts {
     pub(super) policy: Arc<TlsPolicy>,
     pub(super) chosen: usize,
+    /// The client's, verified.
+    pub(super) certificate: Option<Arc<ClientCertificate>>,
 }
 
 /// Whether anything may follow the head.
@@ -26,8 +28,13 @@ pub(crate) fn ends(session: &mut Session) -> Stream {
 
 /// Judges the head: framing first, then whether this connection was made for that host.
 ///
-/// `ends`: whether the head ended an HTTP/2 stream, which only a mutable session tells.
-pub(crate) fn request<'a>(session: &'a Session, ends: Stream, snapshot: &Snapshot) -> Result<Request<'a>, Refusal> {
+/// `current`: the TLS settings in force. `ends`: whether the head ended an HTTP/2 stream, which only a mutable session tells.
+pub(crate) fn request<'a>(
+    session: &'a Session,
+    ends: Stream,
+    snapshot: &Snapshot,
+    current: &TlsPolicy,
+) -> Result<Request<'a>, Refusal> {
     let received = session.req_header();
     let http2 = received.version == Version::HTTP_2;
     let peer = session.client_addr().and_then(|address| address.as_inet()).map(std::net::SocketAddr::ip);
@@ -45,13 +52,18 @@ pub(crate) fn request<'a>(session: &'a Session, ends: Stream, snapshot: &Snapsho
         stream: ends,
     };
     let scheme = if tls.is_some() { Scheme::Https } else { Scheme::Http };
-    let request = snapshot.framing.check(&head, &Connection { peer, scheme })?;
-    if let Some(facts) = tls.and_then(|tls| tls.extension.get::<Facts>())
-        && facts.policy.choose(Some(&request.host)) != facts.chosen
-    {
+    let mut request = snapshot.framing.check(&head, &Connection { peer, scheme })?;
+    let Some(facts) = tls.and_then(|tls| tls.extension.get::<Facts>()) else { return Ok(request) };
+    if facts.policy.choose(Some(&request.host)) != facts.chosen {
         let host = if received.headers.contains_key(header::HOST) { "`Host`" } else { "`:authority`" };
         return Err(Refusal::new(Code::MisdirectedRequest)
             .because(format!("{host} names a server with another certificate than this connection was made with")));
     }
+    // Authorities and revocation lists may have changed since: whoever came by the old ones comes again.
+    if current.clients(current.choose(Some(&request.host))) != facts.policy.clients(facts.chosen) {
+        return Err(Refusal::new(Code::MisdirectedRequest)
+            .because("what is asked of client certificates has changed since the connection was made"));
+    }
+    request.certificate = facts.certificate.as_deref();
     Ok(request)
 }

@@ -1,13 +1,17 @@
 //! Which certificate, under which settings? Chosen by the client's SNI, replaced without a restart.
 
+pub(crate) mod clients;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use rustls::ServerConfig;
 use rustls::pki_types::pem::{Error as PemError, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::ProducesTickets;
+use rustls::server::{NoServerSessionStorage, ProducesTickets};
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
+
+use clients::Clients;
 
 /// One certificate of the configuration, as read from its files.
 #[derive(Clone, Debug)]
@@ -16,6 +20,9 @@ pub(crate) struct Material {
     pub(crate) cert: Vec<u8>,
     pub(crate) key_file: String,
     pub(crate) key: Vec<u8>,
+    /// In the place of the certificate's own names; empty: those.
+    pub(crate) hosts: Vec<String>,
+    pub(crate) clients: Option<clients::Material>,
 }
 
 /// What is wrong with one file.
@@ -30,6 +37,8 @@ pub(crate) struct TlsFault {
 pub(crate) struct TlsPolicy {
     configs: Vec<Arc<ServerConfig>>,
     by_name: HashMap<String, usize>,
+    /// What each asks of its clients.
+    clients: Vec<Option<Clients>>,
     /// Seconds since the epoch, with the file's name; for the expiry metric.
     pub(crate) expiries: Vec<(String, i64)>,
 }
@@ -48,13 +57,15 @@ impl TlsPolicy {
         oldest: Oldest,
         tickets: &Arc<dyn ProducesTickets>,
     ) -> Result<Self, Vec<TlsFault>> {
-        let mut policy = Self { configs: Vec::new(), by_name: HashMap::new(), expiries: Vec::new() };
+        let mut policy =
+            Self { configs: Vec::new(), by_name: HashMap::new(), clients: Vec::new(), expiries: Vec::new() };
         let mut faults = Vec::new();
         for material in materials {
             match one(material, oldest, tickets) {
-                Ok((config, names, expiry)) => {
+                Ok((config, clients, names, expiry)) => {
                     let index = policy.configs.len();
                     policy.configs.push(Arc::new(config));
+                    policy.clients.push(clients);
                     policy.expiries.push((material.cert_file.clone(), expiry));
                     for name in names {
                         policy.by_name.entry(name).or_insert(index);
@@ -80,12 +91,17 @@ impl TlsPolicy {
         found.copied().unwrap_or(0)
     }
 
+    /// What is asked of clients there; `None`: nothing.
+    pub(crate) fn clients(&self, index: usize) -> Option<Clients> {
+        self.clients.get(index).copied().flatten()
+    }
+
     pub(crate) fn config(&self, index: usize) -> Option<Arc<ServerConfig>> {
         self.configs.get(index).cloned()
     }
 }
 
-type Compiled = (ServerConfig, Vec<String>, i64);
+type Compiled = (ServerConfig, Option<Clients>, Vec<String>, i64);
 
 fn one(material: &Material, oldest: Oldest, tickets: &Arc<dyn ProducesTickets>) -> Result<Compiled, TlsFault> {
     let cert_fault =
@@ -99,7 +115,7 @@ fn one(material: &Material, oldest: Oldest, tickets: &Arc<dyn ProducesTickets>) 
     })?;
     let (_, parsed) = X509Certificate::from_der(leaf)
         .map_err(|e| cert_fault(format!("not a certificate: {e}"), "give an X.509 certificate"))?;
-    let names = dns_names(&parsed);
+    let names = if material.hosts.is_empty() { dns_names(&parsed) } else { material.hosts.clone() };
     let expiry = parsed.validity().not_after.timestamp();
     let key = PrivateKeyDer::from_pem_slice(&material.key).map_err(|e| TlsFault {
         file: material.key_file.clone(),
@@ -113,22 +129,30 @@ fn one(material: &Material, oldest: Oldest, tickets: &Arc<dyn ProducesTickets>) 
         Oldest::Tls12 => &[&rustls::version::TLS13, &rustls::version::TLS12],
         Oldest::Tls13 => &[&rustls::version::TLS13],
     };
-    let mut config = ServerConfig::builder_with_protocol_versions(versions)
-        .with_no_client_auth()
-        .with_single_cert(chain.clone(), key)
-        .map_err(|e| TlsFault {
-            file: material.key_file.clone(),
-            message: match e {
-                rustls::Error::InconsistentKeys(_) => format!("does not belong to `{}`", material.cert_file),
-                other => format!("cannot be used with `{}`: {other}", material.cert_file),
-            },
-            help: "give the key that the certificate was issued for".to_owned(),
-        })?;
+    let builder = ServerConfig::builder_with_protocol_versions(versions);
+    let (builder, clients) = match &material.clients {
+        None => (builder.with_no_client_auth(), None),
+        Some(clients) => (builder.with_client_cert_verifier(clients.verifier()?), Some(clients.settings())),
+    };
+    let mut config = builder.with_single_cert(chain.clone(), key).map_err(|e| TlsFault {
+        file: material.key_file.clone(),
+        message: match e {
+            rustls::Error::InconsistentKeys(_) => format!("does not belong to `{}`", material.cert_file),
+            other => format!("cannot be used with `{}`: {other}", material.cert_file),
+        },
+        help: "give the key that the certificate was issued for".to_owned(),
+    })?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     config.ignore_client_order = true;
-    config.ticketer = Arc::clone(tickets);
-    config.send_tls13_tickets = 1;
-    Ok((config, names, expiry))
+    if clients.is_some() {
+        // A resumed session is not asked again whether its certificate was revoked since.
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.send_tls13_tickets = 0;
+    } else {
+        config.ticketer = Arc::clone(tickets);
+        config.send_tls13_tickets = 1;
+    }
+    Ok((config, clients, names, expiry))
 }
 
 fn dns_names(certificate: &X509Certificate<'_>) -> Vec<String> {

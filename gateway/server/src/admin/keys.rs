@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 use portcullis_core::identify::KeyRecord;
 use portcullis_core::moment::Moment;
 use portcullis_core::units::Span;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use serde_path_to_error::Segment;
@@ -100,9 +101,10 @@ fn shown<'a>(key: &'a KeyRecord, now: Moment, secret: Option<&'a str>) -> Shown<
     }
 }
 
-fn parse(body: &[u8]) -> Result<Wanted, Refused> {
+/// A body that is one JSON value of the shape `T`, and within its bounds.
+pub(super) fn parse<T: DeserializeOwned + Validate>(body: &[u8]) -> Result<T, Refused> {
     let mut text = serde_json::Deserializer::from_slice(body);
-    let new: Wanted = serde_path_to_error::deserialize(&mut text).map_err(|fault| unreadable(&fault))?;
+    let new: T = serde_path_to_error::deserialize(&mut text).map_err(|fault| unreadable(&fault))?;
     text.end().map_err(|_| not_json("something follows the JSON value"))?;
     new.validate().map_err(|faults| {
         let faults = faults.field_errors().into_iter().flat_map(|(field, faults)| {
@@ -141,7 +143,7 @@ fn not_json(why: &str) -> Refused {
     Refused::new(StatusCode::BAD_REQUEST, "invalid_json", format!("the body cannot be read: {why}"))
 }
 
-fn expiry(text: Option<&str>, now: Moment) -> Result<Option<Moment>, Refused> {
+pub(super) fn expiry(text: Option<&str>, now: Moment) -> Result<Option<Moment>, Refused> {
     let span = match text {
         None => USUAL_LIFE,
         Some("never") => return Ok(None),
@@ -164,7 +166,7 @@ pub(super) async fn create(
     State(admin): State<Admin>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Refused> {
-    let new = parse(&body?)?;
+    let new: Wanted = parse(&body?)?;
     let now = admin.shared.world.clock.now().wall;
     let expires_at = expiry(new.expires_in.as_deref(), now)?;
     let key = access::mint("live").map_err(|fault| Refused::store(&fault))?;

@@ -1,16 +1,18 @@
 //! From files to something that can be published. The same code for start, reload and `check`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use portcullis_core::config::{ConfigError, Source, TlsConfig, TlsVersion, UpstreamConfig, load};
+use portcullis_core::config::{
+    ClientCertificatesConfig, ConfigError, Source, TlsConfig, TlsVersion, UpstreamConfig, load,
+};
 use portcullis_core::moment::Moment;
 use portcullis_core::snapshot::{self, Snapshot};
 use rustls::server::ProducesTickets;
 
 use super::Published;
 use crate::accept::TlsPolicy;
-use crate::accept::tls::{Material, Oldest};
+use crate::accept::tls::{Material, Oldest, clients};
 use crate::forward::{Peers, Upstream};
 
 /// How a fault of an upstream's `ca` is mended.
@@ -97,11 +99,17 @@ fn tls(
         .iter()
         .map(|pair| {
             let (cert, key) = (read(&pair.cert), read(&pair.key));
+            let clients = match &pair.client_certificates {
+                None => Some(None),
+                Some(config) => clients(config, &mut read).map(Some),
+            };
             Some(Material {
                 cert_file: pair.cert.display().to_string(),
                 cert: cert?,
                 key_file: pair.key.display().to_string(),
                 key: key?,
+                hosts: pair.hosts.clone(),
+                clients: clients?,
             })
         })
         .collect();
@@ -121,6 +129,24 @@ fn tls(
             None
         }
     }
+}
+
+/// Reads what is asked of clients; all of its files are tried, so that all faults are told.
+fn clients(
+    config: &ClientCertificatesConfig,
+    read: &mut impl FnMut(&Path) -> Option<Vec<u8>>,
+) -> Option<clients::Material> {
+    let mut all = |paths: &[PathBuf]| {
+        let read: Vec<_> = paths.iter().map(|path| Some((path.display().to_string(), read(path)?))).collect();
+        read.into_iter().collect::<Option<Vec<_>>>()
+    };
+    let (authorities, revocations) = (all(&config.ca), all(&config.crl));
+    Some(clients::Material {
+        authorities: authorities?,
+        revocations: revocations?,
+        demand: config.demand,
+        name: config.name,
+    })
 }
 
 fn peers<'a>(

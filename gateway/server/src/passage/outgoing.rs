@@ -9,10 +9,10 @@ use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::proxy::Session;
 use pingora::upstreams::peer::{HttpPeer, HttpUpstreamRequestPolicy};
 use pingora::{Error, ErrorType, Result};
-use portcullis_core::identify::Principal;
+use portcullis_core::identify::{Principal, TokenMark};
 use portcullis_core::journey::Permit;
 use portcullis_core::moment::Now;
-use portcullis_core::ports::Keys;
+use portcullis_core::ports::{Keys, World};
 use portcullis_core::request::Request;
 use portcullis_core::snapshot::Snapshot;
 use portcullis_core::trail::Trail;
@@ -191,13 +191,13 @@ pub(super) fn lease(head: &ResponseHeader, ctx: &mut Ctx, now: Now, shared: &Sha
         ctx.deadline.map(|deadline| (deadline.saturating_sub(now.steady), "timeout"))
     };
     let Some((span, why)) = ends else { return };
-    match &permit.identity().principal {
-        Principal::ApiKey(id) if streaming => {
+    let identity = permit.identity();
+    match (&identity.principal, &identity.token) {
+        (Principal::ApiKey(id), _) if streaming => {
             lease::ends_when(until_revoked(Arc::clone(&shared.world.keys), Arc::clone(id), span));
         }
-        Principal::Anonymous | Principal::ApiKey(_) | Principal::Client(_) | Principal::User(_) => {
-            lease::ends_after(span);
-        }
+        (_, Some(mark)) if streaming => lease::ends_when(until_taken_back(shared.world.clone(), mark.clone(), span)),
+        _ => lease::ends_after(span),
     }
     if let Some(recording) = &mut ctx.recording {
         recording.lease = Some((now.steady.saturating_add(span), why));
@@ -221,6 +221,19 @@ async fn until_revoked(keys: Arc<dyn Keys>, id: Arc<str>, longest: Duration) {
     tokio::select! {
         () = tokio::time::sleep(longest) => {}
         () = revoked => {}
+    }
+}
+
+/// Over after `longest`, or when the token was taken back.
+async fn until_taken_back(world: World, mark: TokenMark, longest: Duration) {
+    let taken_back = async {
+        while !world.revoked.current().holds(&mark, world.clock.now().wall) {
+            tokio::time::sleep(ASKED_AGAIN).await;
+        }
+    };
+    tokio::select! {
+        () = tokio::time::sleep(longest) => {}
+        () = taken_back => {}
     }
 }
 

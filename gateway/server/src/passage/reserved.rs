@@ -1,6 +1,7 @@
 //! What do we answer ourselves? The paths below `/_portcullis/`, and CORS preflights.
 
 use http::{HeaderValue, Method, StatusCode, header};
+use portcullis_core::identify::{Algorithm, Proof};
 use portcullis_core::journey::{Answer, Turned};
 use portcullis_core::refusal::{Code, Refusal};
 use portcullis_core::request::Request;
@@ -16,7 +17,7 @@ const PROTECTED_RESOURCE: &str = "/.well-known/oauth-protected-resource";
 pub(super) fn answer(request: &Request<'_>, published: &Published, shared: &Shared) -> Option<Turned> {
     let path = request.path.as_str();
     if path == PROTECTED_RESOURCE {
-        return Some(reading(request, || Some(protected_resource(published))));
+        return Some(reading(request, || protected_resource(request, published)));
     }
     let rest = path.strip_prefix(OURS)?;
     if !rest.is_empty() && !rest.starts_with('/') {
@@ -41,15 +42,33 @@ fn reading(request: &Request<'_>, reply: impl FnOnce() -> Option<Reply>) -> Turn
     }
 }
 
-/// RFC 9728 §2: where tokens for this resource come from.
-fn protected_resource(published: &Published) -> Reply {
+/// RFC 9728 §2: what this resource is, and where tokens for it come from. `None` where no token is taken.
+fn protected_resource(request: &Request<'_>, published: &Published) -> Option<Reply> {
     let snapshot = &published.snapshot;
+    let servers: Vec<&str> = snapshot.issuers().collect();
+    if servers.is_empty() {
+        return None;
+    }
+    let resource = match snapshot.public_url() {
+        "" => format!("{}://{}", request.scheme.as_str(), request.host),
+        url => url.to_owned(),
+    };
+    let proofs: Vec<Proof> = snapshot.tokens().map(|(_, source)| source.proof).collect();
     let document = serde_json::json!({
-        "resource": snapshot.public_url(),
-        "authorization_servers": snapshot.issuers().collect::<Vec<_>>(),
+        "resource": resource,
+        "authorization_servers": servers,
         "bearer_methods_supported": ["header"],
+        "scopes_supported": snapshot.scopes(),
+        "dpop_signing_alg_values_supported": Algorithm::ALL.map(Algorithm::name),
+        "dpop_bound_access_tokens_required": proofs.iter().all(|proof| *proof == Proof::Dpop),
+        "tls_client_certificate_bound_access_tokens": proofs.contains(&Proof::Mtls),
     });
-    Reply::new(StatusCode::OK, "application/json", document.to_string())
+    // Clients that run in browsers look for it too, and it says nothing that is not for everybody.
+    Some(
+        Reply::new(StatusCode::OK, "application/json", document.to_string())
+            .with(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"))
+            .with(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=300")),
+    )
 }
 
 /// What the journey answered itself, as bytes.

@@ -1,12 +1,17 @@
 use portcullis_core::refusal::{Challenge, Code, Fault, Refusal};
 
-use super::{Envelope, bearer_challenge, documentation, page};
+use super::{Envelope, documentation, page, www_authenticate};
 
 #[test]
 fn a_challenge_says_what_is_wrong_and_where_to_read_on() {
     let check = |error, description: &'static str, scope: Option<&str>, base: &str, expected: &str| {
-        let challenge = Challenge { error, description: description.into(), scope: scope.map(str::to_owned) };
-        assert_eq!(bearer_challenge(&challenge, base), expected);
+        let challenge = Challenge {
+            error,
+            description: description.into(),
+            scope: scope.map(str::to_owned),
+            ..Challenge::default()
+        };
+        assert_eq!(www_authenticate(&challenge, base), expected);
     };
     check(None, "", None, "", r#"Bearer realm="portcullis""#);
     check(

@@ -15,6 +15,7 @@ mod desk;
 mod error;
 mod keys;
 mod open;
+mod revocations;
 #[cfg(test)]
 mod tests;
 
@@ -24,9 +25,10 @@ use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::thread;
 use std::time::Duration;
 
-use portcullis_core::identify::KeyRecord;
+use arc_swap::ArcSwap;
+use portcullis_core::identify::{KeyRecord, Revocations};
 use portcullis_core::moment::{Moment, Now};
-use portcullis_core::ports::{Answer, Keys, StoreDown};
+use portcullis_core::ports::{Answer, Keys, RevokedTokens, StoreDown};
 use rusqlite::{OptionalExtension, TransactionBehavior, params};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
@@ -38,6 +40,7 @@ use desk::{Desk, Job};
 pub use audit::{AuditRow, AuditVerdict};
 pub use error::{OpenError, StoreError};
 pub use keys::{NewKey, Page, StoredKey};
+pub use revocations::{Revocation, RevocationPage};
 
 /// Jobs that may wait; the next one is [`StoreError::Busy`].
 const LINE: usize = 1024;
@@ -55,6 +58,7 @@ const ADMIN_KEY: &str = "admin_key_hash";
 pub struct Store {
     jobs: SyncSender<Job>,
     cache: Arc<KeyCache>,
+    revoked: Arc<ArcSwap<Revocations>>,
 }
 
 /// Whether the store's file could be opened, without writing to it. A file that is not there is fine.
@@ -82,13 +86,15 @@ impl Store {
     pub fn open(path: &Path) -> Result<Self, OpenError> {
         let connection = open::open(path).map_err(|error| OpenError::new(path, error))?;
         let cache = Arc::new(KeyCache::new());
-        let desk = Desk::new(connection, Arc::clone(&cache));
+        let revoked = revocations::all(&connection).map_err(|error| OpenError::new(path, error))?;
+        let revoked = Arc::new(ArcSwap::from_pointee(revoked));
+        let desk = Desk::new(connection, Arc::clone(&cache), Arc::clone(&revoked));
         let (jobs, line) = sync_channel(LINE);
         thread::Builder::new()
             .name("store".to_owned())
             .spawn(move || desk.work(&line))
             .map_err(|error| OpenError::new(path, StoreError::Failed(error.to_string())))?;
-        Ok(Self { jobs, cache })
+        Ok(Self { jobs, cache, revoked })
     }
 
     /// Keeps a new key; [`StoreError::Conflict`] when its id is taken.
@@ -135,6 +141,33 @@ impl Store {
             Ok(record)
         })
         .await
+    }
+
+    /// Takes tokens back, with effect at once in this process.
+    pub async fn revoke_tokens(&self, entry: Revocation, actor: &str) -> Result<(), StoreError> {
+        let actor = actor.to_owned();
+        self.run(move |desk| {
+            revocations::add(&mut desk.connection, &entry, &actor)?;
+            desk.read_revocations()
+        })
+        .await
+    }
+
+    /// Takes an entry off the list of taken-back tokens; `None`: no such entry.
+    pub async fn forget_revocation(&self, id: &str, actor: &str, now: Moment) -> Result<Option<()>, StoreError> {
+        let (id, actor) = (id.to_owned(), actor.to_owned());
+        self.run(move |desk| {
+            let removed = revocations::remove(&mut desk.connection, &id, &actor, now)?;
+            desk.read_revocations()?;
+            Ok(removed)
+        })
+        .await
+    }
+
+    /// Taken-back tokens, oldest first; `limit` as in [`Self::list_keys`].
+    pub async fn list_revocations(&self, limit: u32, cursor: Option<&str>) -> Result<RevocationPage, StoreError> {
+        let (limit, cursor) = (limit.clamp(1, Self::LONGEST_PAGE), cursor.map(str::to_owned));
+        self.run(move |desk| revocations::list(&desk.connection, limit, cursor.as_deref())).await
     }
 
     /// Notes last uses, at most those later than the known ones. [`Keys::used`] gathers them by itself.
@@ -238,6 +271,12 @@ impl Store {
             TrySendError::Disconnected(_) => StoreError::Stopped,
         })?;
         answered.await.unwrap_or(Err(StoreError::Stopped))
+    }
+}
+
+impl RevokedTokens for Store {
+    fn current(&self) -> Arc<Revocations> {
+        self.revoked.load_full()
     }
 }
 

@@ -4,6 +4,7 @@
 //! compiled, and reported through [`super::Loaded::error`].
 
 mod addresses;
+mod certificates;
 mod names;
 mod resource;
 mod routes;
@@ -15,6 +16,7 @@ use super::{Draft, Findings, PathPart, Spans};
 pub(super) fn check(draft: &Draft, spans: &Spans, findings: &mut Findings) {
     let mut cross = Cross { draft, spans, findings };
     addresses::check(&mut cross);
+    certificates::check(&mut cross);
     names::check(&mut cross);
     upstreams::check(&mut cross);
     routes::check(&mut cross);

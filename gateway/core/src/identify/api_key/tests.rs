@@ -4,9 +4,9 @@ use futures::FutureExt;
 use serde_json::{Map, json};
 
 use super::{ApiKeys, KeyRecord, KeyText, MintFault, Minted};
+use crate::answer::StoreDown;
 use crate::identify::samples::{FakeKeys, NOW, now};
 use crate::moment::Moment;
-use crate::ports::StoreDown;
 use crate::refusal::{Code, Refusal};
 
 fn mint() -> Minted {

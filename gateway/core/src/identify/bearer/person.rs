@@ -5,14 +5,14 @@ use std::sync::{Arc, OnceLock};
 use serde_json::{Map, Value};
 
 use super::source::TokenSource;
-use crate::identify::jwt::{Claims, Why, fits, strings};
-use crate::identify::{AuthMethod, Identity, Principal};
+use crate::identify::jwt::{Claims, Terms, Why, fits, strings};
+use crate::identify::{AuthMethod, Identity, Principal, TokenMark};
 use crate::moment::Moment;
 
 const MOST_GROUPS: usize = 256;
 
-/// The identity of a token of `source`; `expires` is its `exp`, in seconds.
-pub(super) fn identity(source: &TokenSource, claims: Claims, expires: i64) -> Result<Identity, Why> {
+/// The identity of a token of `source`.
+pub(super) fn identity(source: &TokenSource, claims: Claims, terms: &Terms) -> Result<Identity, Why> {
     let alias = &source.spec.alias;
     let qualified = |name: &str| Arc::<str>::from(format!("{alias}|{name}"));
     let client = client(&claims.others, &source.client_claim)?;
@@ -23,6 +23,12 @@ pub(super) fn identity(source: &TokenSource, claims: Claims, expires: i64) -> Re
         (None, None) => return Err("the token names nobody: it has neither `sub` nor the source's `client_claim`"),
     };
     let groups = groups(&claims.others, &source.groups_claim)?.iter().map(|group| qualified(group)).collect();
+    let mark = TokenMark {
+        alias: Arc::clone(alias),
+        id: claims.id.map(Arc::from),
+        subject: claims.subject.map(Arc::from),
+        issued: terms.issued.map(Moment::from_seconds),
+    };
     Ok(Identity {
         principal,
         method: AuthMethod::Jwt,
@@ -31,7 +37,8 @@ pub(super) fn identity(source: &TokenSource, claims: Claims, expires: i64) -> Re
         scopes: claims.scopes.into_iter().map(Arc::from).collect(),
         email: claims.email.map(Arc::from),
         authenticated_at: claims.authenticated.map(Moment::from_seconds),
-        expires_at: Some(Moment::from_seconds(expires)),
+        expires_at: Some(Moment::from_seconds(terms.expires)),
+        token: Some(mark),
         entity: OnceLock::new(),
     })
 }

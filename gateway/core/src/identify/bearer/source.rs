@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::identify::config::{Mistake, TokenSourceConfig};
+use crate::identify::binding::Proof;
+use crate::identify::config::{IntrospectionConfig, Mistake, TokenSourceConfig};
 use crate::identify::jwks::{KeyOrigin, SourceSpec};
 use crate::identify::jwt::{Algorithm, Terms, media_type};
 use crate::identify::refuse;
@@ -16,12 +17,38 @@ pub(super) struct TokenSource {
     pub(super) spec: SourceSpec,
     pub(super) groups_claim: String,
     pub(super) client_claim: String,
-    audiences: Vec<String>,
+    pub(super) audiences: Vec<String>,
     algorithms: Vec<Algorithm>,
     /// In the form of [`media_type`].
-    types: Vec<String>,
+    pub(super) types: Vec<String>,
     /// In seconds.
     leeway: i64,
+    pub(super) proof: Proof,
+    pub(super) judged: Judged,
+    /// Whom to ask about opaque tokens.
+    pub(super) introspection: Option<IntrospectionConfig>,
+}
+
+/// How a JWT of the source is judged.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Judged {
+    ByIntrospection,
+    ByKeys,
+}
+
+/// Which of the sources a route takes tokens of, and for whom they must be made.
+#[derive(Clone, Debug, Default)]
+pub(in crate::identify) struct Accept {
+    /// By index; `None`: all.
+    pub(super) sources: Option<Vec<usize>>,
+    /// In the place of the source's own; empty: those.
+    pub(super) audiences: Vec<String>,
+}
+
+impl Accept {
+    pub(super) fn takes(&self, source: usize) -> bool {
+        self.sources.as_ref().is_none_or(|sources| sources.contains(&source))
+    }
 }
 
 const MOST_LEEWAY: Duration = Duration::from_mins(5);
@@ -36,6 +63,7 @@ impl TokenSource {
         mistakes.check_lists(config);
         mistakes.check_spans(config);
         let origin = mistakes.origin(config);
+        mistakes.check_introspection(config);
         if !mistakes.found.is_empty() {
             return Err(mistakes.found);
         }
@@ -54,6 +82,12 @@ impl TokenSource {
             algorithms: config.algorithms.clone(),
             types: config.types.iter().map(|typ| media_type(typ)).collect(),
             leeway: i64::try_from(config.leeway.0.as_secs()).unwrap_or(0),
+            proof: config.proof,
+            judged: match (&config.introspection, &config.jwks) {
+                (Some(_), None) => Judged::ByIntrospection,
+                (Some(_), Some(_)) | (None, _) => Judged::ByKeys,
+            },
+            introspection: config.introspection.clone(),
         })
     }
 
@@ -67,14 +101,18 @@ impl TokenSource {
     }
 
     /// What holds now and may not hold at the next request.
-    pub(super) fn judge(&self, terms: &Terms, now: Now) -> Result<(), Refusal> {
+    pub(super) fn judge(&self, terms: &Terms, accept: &Accept, now: Now) -> Result<(), Refusal> {
         // RFC 7519 §5.1: a token that does not say its type is just a JWT.
         let typ = terms.typ.as_deref().unwrap_or("jwt");
         if !self.types.iter().any(|accepted| accepted == typ) {
             return Err(refuse::token("the token's `typ` is not accepted from its issuer"));
         }
-        if !terms.audience.iter().any(|audience| self.audiences.contains(audience)) {
-            return Err(refuse::token("the token's `aud` names none of the source's `audiences`"));
+        let (audiences, whose) = match &*accept.audiences {
+            [] => (&self.audiences, "the token's `aud` names none of the source's `audiences`"),
+            _ => (&accept.audiences, "the token's `aud` names none of the route's `audiences`"),
+        };
+        if !terms.audience.iter().any(|audience| audiences.contains(audience)) {
+            return Err(refuse::token(whose));
         }
         let now = now.wall.seconds();
         if now >= terms.expires.saturating_add(self.leeway) {
@@ -156,10 +194,23 @@ impl Mistakes<'_> {
         }
     }
 
+    fn check_introspection(&mut self, config: &TokenSourceConfig) {
+        let Some(introspection) = &config.introspection else { return };
+        if !fetchable(&introspection.endpoint) {
+            self.add(
+                "introspection",
+                format!("`{}` is no `https` URL (`http` is for loopback only)", introspection.endpoint),
+            );
+        }
+        if !(Duration::from_secs(1)..=Duration::from_hours(1)).contains(&introspection.cache.0) {
+            self.add("introspection", "`cache` is not from `1s` to `1h`");
+        }
+    }
+
     fn origin(&mut self, config: &TokenSourceConfig) -> KeyOrigin {
         match config.jwks.as_deref() {
             None => {
-                if !fetchable(&config.issuer) {
+                if config.introspection.is_none() && !fetchable(&config.issuer) {
                     self.add(
                         "issuer",
                         format!(

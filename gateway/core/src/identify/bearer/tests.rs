@@ -1,15 +1,22 @@
+mod hands;
+mod opaque;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use futures::FutureExt;
+use http::HeaderMap;
+use http::header::AUTHORIZATION;
 use serde_json::{Value, json};
 
-use super::Bearer;
-use crate::identify::samples::{AUDIENCE, FakeKeySets, ISSUER, NOW, Signer, at, base64, claims, key_set, now};
-use crate::identify::{Algorithm, Identity, TokenSourceConfig};
+use super::{Accept, Bearer, Presented};
+use crate::identify::samples::{
+    AUDIENCE, FakeKeySets, FakeKeys, FakeWorld, ISSUER, NOW, Signer, at, base64, claims, key_set, now, request,
+};
+use crate::identify::shown::Shown;
+use crate::identify::{Algorithm, Identity, KeysUnavailable, TokenSourceConfig};
 use crate::moment::Now;
-use crate::ports::KeysUnavailable;
 use crate::refusal::{Code, Refusal};
 
 fn config(changes: Value) -> TokenSourceConfig {
@@ -23,7 +30,23 @@ fn bearer(changes: Value) -> Bearer {
 }
 
 fn ask(bearer: &Bearer, token: &str, keys: &FakeKeySets, now: Now) -> Result<Arc<Identity>, Refusal> {
-    bearer.identify(token, keys, now).now_or_never().unwrap()
+    ask_in(bearer, token, keys, &FakeWorld::default(), now)
+}
+
+/// As [`ask`], with what the rest of the world says.
+fn ask_in(
+    bearer: &Bearer,
+    token: &str,
+    keys: &FakeKeySets,
+    world: &FakeWorld,
+    now: Now,
+) -> Result<Arc<Identity>, Refusal> {
+    let headers = HeaderMap::from_iter([(AUTHORIZATION, format!("Bearer {token}").parse().unwrap())]);
+    let (shown, request) = (Shown::read(&headers).unwrap(), request(&headers));
+    let (accept, api_keys) = (Accept::default(), FakeKeys::default());
+    let sources = world.sources(&api_keys, keys);
+    let presented = Presented { text: token, shown: &shown, request: &request, accept: &accept, sources, now };
+    bearer.identify(presented).now_or_never().unwrap()
 }
 
 fn check(token: &str, why: &str) {

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use validator::Validate;
 
-use crate::identify::Algorithm;
+use crate::identify::binding::Proof;
+use crate::identify::{Algorithm, Secret};
 use crate::units::Span;
 
 /// One issuer of bearer JWTs (RFC 9068). The alias names it in principals: `User::"<alias>|<sub>"`.
@@ -56,6 +57,44 @@ pub struct TokenSourceConfig {
     /// Their times, audience and type are still judged on every request.
     #[serde(default = "twenty_thousand")]
     pub cache: usize,
+    /// Which proof of possession its tokens must carry: `dpop`, `mtls`, or whichever they are bound to.
+    #[serde(default)]
+    pub proof: Proof,
+    /// Whom to ask about tokens that are not JWTs (RFC 7662). Where `jwks` is absent too, JWTs of this issuer are asked
+    /// about as well.
+    #[serde(default)]
+    #[validate(nested)]
+    pub introspection: Option<IntrospectionConfig>,
+}
+
+/// An issuer's introspection endpoint, and who we are there.
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Validate)]
+#[serde(deny_unknown_fields)]
+pub struct IntrospectionConfig {
+    /// An `https` URL (`http` on loopback only).
+    pub endpoint: String,
+    /// The name under which the gateway is known to the issuer.
+    #[validate(length(min = 1, max = 255))]
+    pub client_id: String,
+    /// The secret that goes with it.
+    pub client_secret: Secret,
+    /// How long an answer is used, at most; never longer than the token's `exp`. A token that is taken back at its
+    /// issuer is served for so long here.
+    #[serde(default = "half_a_minute")]
+    pub cache: Span,
+    /// What becomes of an active token of which the issuer does not say for whom it was made: `accept` takes it for the
+    /// source's audiences.
+    #[serde(default)]
+    pub missing_audience: MissingAudience,
+}
+
+/// What becomes of a token without an audience.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MissingAudience {
+    Accept,
+    #[default]
+    Refuse,
 }
 
 fn all_algorithms() -> Vec<Algorithm> {

@@ -10,7 +10,7 @@ use super::super::jwt::Algorithm;
 
 /// A public key and the algorithms it may be used with, fixed when the set was read.
 #[derive(Debug)]
-pub(super) struct VerificationKey {
+pub(in crate::identify) struct VerificationKey {
     pub(super) kid: Option<String>,
     pub(super) algorithms: Vec<Algorithm>,
     pub(super) material: DecodingKey,
@@ -23,7 +23,7 @@ const MOST_RSA_BITS: usize = 8192;
 const MOST_KID_BYTES: usize = 256;
 
 impl VerificationKey {
-    pub(super) fn parse(entry: &Value) -> Result<Self, Why> {
+    pub(in crate::identify) fn parse(entry: &Value) -> Result<Self, Why> {
         let kid = match entry.get("kid") {
             None => None,
             Some(Value::String(kid)) if kid.len() <= MOST_KID_BYTES => Some(kid.clone()),

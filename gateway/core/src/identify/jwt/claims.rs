@@ -4,6 +4,7 @@
 use serde_json::{Map, Value};
 
 use super::{Terms, Why};
+use crate::identify::binding::Binding;
 
 /// The claims of one token, each of its one type.
 #[derive(Debug)]
@@ -11,6 +12,8 @@ pub(in crate::identify) struct Claims {
     pub(in crate::identify) issuer: String,
     /// 1 to 255 bytes without control characters.
     pub(in crate::identify) subject: Option<String>,
+    /// `jti`.
+    pub(in crate::identify) id: Option<String>,
     /// Of `scope` and `scp` together.
     pub(in crate::identify) scopes: Vec<String>,
     /// `auth_time`, in seconds.
@@ -22,7 +25,7 @@ pub(in crate::identify) struct Claims {
 }
 
 /// What the gateway judges itself and policies therefore never see.
-const JUDGED: [&str; 8] = ["iss", "aud", "exp", "nbf", "iat", "jti", "scope", "scp"];
+const JUDGED: [&str; 9] = ["iss", "aud", "exp", "nbf", "iat", "jti", "scope", "scp", "cnf"];
 
 const MOST_AUDIENCES: usize = 64;
 const MOST_SCOPES: usize = 256;
@@ -31,7 +34,7 @@ const MOST_TEXT_BYTES: usize = 255;
 const LAST_SECOND: i64 = 253_402_300_799;
 const LOGOUT_EVENT: &str = "http://schemas.openid.net/event/backchannel-logout";
 
-pub(super) fn read(mut members: Map<String, Value>, typ: Option<String>) -> Result<(Claims, Terms), Why> {
+pub(in crate::identify) fn read(mut members: Map<String, Value>, typ: Option<String>) -> Result<(Claims, Terms), Why> {
     refuse_other_purposes(&members)?;
     for name in ["acr", "azp", "jti"] {
         text(&members, name, "the token's `acr`, `azp` or `jti` is not a string")?;
@@ -46,9 +49,11 @@ pub(super) fn read(mut members: Map<String, Value>, typ: Option<String>) -> Resu
             .ok_or("the token has no `exp`")?,
         not_before: seconds(&members, "nbf", "the token's `nbf` is not a whole number of seconds")?,
         issued: seconds(&members, "iat", "the token's `iat` is not a whole number of seconds")?,
+        binding: Binding::read(&members)?,
     };
     let authenticated = seconds(&members, "auth_time", "the token's `auth_time` is not a whole number of seconds")?;
     let scopes = scopes(&members)?;
+    let id = members.get("jti").and_then(Value::as_str).map(str::to_owned);
     let email = email(&members)?;
     if email.is_none() {
         // An address nobody verified must not reach a policy under the same name.
@@ -57,16 +62,12 @@ pub(super) fn read(mut members: Map<String, Value>, typ: Option<String>) -> Resu
     for name in JUDGED {
         members.shift_remove(name);
     }
-    Ok((Claims { issuer, subject, scopes, authenticated, email, others: members }, terms))
+    Ok((Claims { issuer, subject, id, scopes, authenticated, email, others: members }, terms))
 }
 
 fn refuse_other_purposes(members: &Map<String, Value>) -> Result<(), Why> {
     if members.get("events").is_some_and(|events| events.get(LOGOUT_EVENT).is_some()) {
         return Err("this is a logout token, not an access token");
-    }
-    // RFC 7800 §3.1: whoever cannot prove possession of that key must not be served, and we ask for no proof.
-    if members.contains_key("cnf") {
-        return Err("the token is bound to a key (`cnf`), and no proof of possession is offered here");
     }
     Ok(())
 }

@@ -3,9 +3,10 @@ use std::thread;
 use std::time::Duration;
 
 use super::{MemoryCounters, Verdict};
+use crate::answer::Answer;
+use crate::limit::Counters;
 use crate::limit::{Charge, Quota};
 use crate::moment::Now;
-use crate::ports::{Answer, Counters};
 
 fn at(millis: u64) -> Now {
     Now { steady: Duration::from_millis(millis), ..Now::default() }

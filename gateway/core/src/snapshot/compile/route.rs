@@ -8,7 +8,7 @@ use crate::config::{self, ConfigError, PathPart, RouteConfig};
 use crate::cors::Cors;
 use crate::gather::Gather;
 use crate::guard::Guard;
-use crate::identify::{Authenticate, Identify, Judges, Method};
+use crate::identify::{Authenticate, Certificates, Demands, Identify, Judges, Method, StepUp};
 use crate::limit::Limit;
 use crate::route::{Entry, MethodSet, Template};
 use crate::snapshot::{Modes, Rules};
@@ -29,7 +29,15 @@ pub(super) fn compile(
 
     let guard_config = route.guard.clone().unwrap_or_default().merge(&config.guard);
     let guard = note(work, &at("guard"), Guard::compile(&guard_config));
-    let identify = note(work, &at("authenticate"), Identify::compile(&route.authenticate, &route.scopes, judges));
+    let demands = Demands {
+        authenticate: &route.authenticate,
+        scopes: &route.scopes,
+        issuers: &route.issuers,
+        audiences: &route.audiences,
+        step_up: StepUp { acr: route.acr.clone(), max_age: route.max_auth_age.map(|span| span.0) },
+    };
+    let identify =
+        Identify::compile(&demands, judges).map_err(|(key, message)| work.refuse(&at(key), message, "")).ok();
     let modes = modes(route, config, guard_config.mode.unwrap_or_default());
     let limit = Limit::compile(&route.name, &route.limits, modes.limit).map_err(|faults| {
         for fault in faults {
@@ -56,7 +64,7 @@ pub(super) fn compile(
     let authorize = gather
         .as_ref()
         .zip(policies)
-        .and_then(|(gather, policies)| authorize(work, index, route, gather, policies, &params));
+        .and_then(|(gather, policies)| authorize(work, index, (route, judges), gather, policies, &params));
     let upstream = config.upstreams.keys().position(|name| *name == route.upstream);
 
     if work.errors.len() > before {
@@ -149,7 +157,7 @@ fn gather(work: &mut Work<'_>, at: &[PathPart<'_>], route: &RouteConfig, params:
 fn authorize(
     work: &mut Work<'_>,
     index: usize,
-    route: &RouteConfig,
+    (route, judges): (&RouteConfig, &Judges),
     gather: &Gather,
     policies: &Policies,
     params: &[&str],
@@ -162,7 +170,7 @@ fn authorize(
         action_groups: &groups,
         params,
         query: &query,
-        callers: &callers(&route.authenticate),
+        callers: &callers(&route.authenticate, judges),
         resource: gather,
         body: if route.authorize_body { BodyUse::Seen } else { BodyUse::Unseen },
     };
@@ -195,17 +203,21 @@ fn authorize(
     }
 }
 
-fn callers(authenticate: &Authenticate) -> Vec<Caller> {
+fn callers(authenticate: &Authenticate, judges: &Judges) -> Vec<Caller> {
     let of = |method: &Method| match method {
         Method::ApiKey => Some(Caller::ApiKey),
         Method::Jwt => Some(Caller::Jwt),
-        Method::Mtls | Method::Session => None,
+        Method::Mtls => Some(Caller::Mtls),
+        Method::Session => None,
     };
     match authenticate {
         // The principal is that of the first.
         Authenticate::AllOf(methods) => methods.first().and_then(of).into_iter().collect(),
         Authenticate::AnyOf(methods) => methods.iter().filter_map(of).collect(),
-        Authenticate::Optional => vec![Caller::Anonymous, Caller::ApiKey, Caller::Jwt],
+        Authenticate::Optional => match judges.certificates() {
+            Certificates::Asked => vec![Caller::Anonymous, Caller::ApiKey, Caller::Jwt, Caller::Mtls],
+            Certificates::NeverAsked => vec![Caller::Anonymous, Caller::ApiKey, Caller::Jwt],
+        },
         Authenticate::Public => vec![Caller::Anonymous],
     }
 }

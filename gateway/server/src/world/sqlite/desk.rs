@@ -4,11 +4,13 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
+use portcullis_core::identify::Revocations;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::cache::KeyCache;
-use super::{StoreError, keys};
+use super::{StoreError, keys, revocations};
 
 /// How often an idle thread looks whether another process has written the file.
 const POLL: Duration = Duration::from_millis(250);
@@ -24,6 +26,7 @@ pub(super) type Job = Box<dyn FnOnce(&mut Desk) + Send>;
 pub(super) struct Desk {
     pub(super) connection: Connection,
     pub(super) cache: Arc<KeyCache>,
+    revoked: Arc<ArcSwap<Revocations>>,
     /// `PRAGMA data_version`: moves when another connection has committed.
     version: Option<i64>,
     /// Somebody waits for the file to be closed.
@@ -31,8 +34,8 @@ pub(super) struct Desk {
 }
 
 impl Desk {
-    pub(super) fn new(connection: Connection, cache: Arc<KeyCache>) -> Self {
-        let mut desk = Self { connection, cache, version: None, closing: None };
+    pub(super) fn new(connection: Connection, cache: Arc<KeyCache>, revoked: Arc<ArcSwap<Revocations>>) -> Self {
+        let mut desk = Self { connection, cache, revoked, version: None, closing: None };
         desk.watch();
         desk
     }
@@ -74,6 +77,12 @@ impl Desk {
         }
     }
 
+    /// Puts the list as it stands in the file in force.
+    pub(super) fn read_revocations(&mut self) -> Result<(), StoreError> {
+        self.revoked.store(Arc::new(revocations::all(&self.connection)?));
+        Ok(())
+    }
+
     fn watch(&mut self) {
         let version = self
             .connection
@@ -83,6 +92,11 @@ impl Desk {
         let version = version.ok();
         if version.is_none() || version != self.version {
             self.cache.begin_generation();
+            // What cannot be read now is read when it can: until then the last list holds.
+            if self.read_revocations().is_err() {
+                self.version = None;
+                return;
+            }
         }
         self.version = version;
     }

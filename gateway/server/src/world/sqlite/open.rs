@@ -14,10 +14,10 @@ use super::StoreError;
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The greatest format this version knows (`PRAGMA user_version`).
-const KNOWN: i64 = 1;
+const KNOWN: i64 = 2;
 
 /// Each format, and what it adds to the one before it.
-const MIGRATIONS: [(i64, &str); 1] = [(KNOWN, include_str!("0001.sql"))];
+const MIGRATIONS: [(i64, &str); 2] = [(1, include_str!("0001.sql")), (KNOWN, include_str!("0002.sql"))];
 
 /// Marks the file as ours: `ptcl` in ASCII (`PRAGMA application_id`).
 const OURS: i64 = 0x7074_636c;

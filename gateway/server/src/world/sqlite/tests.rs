@@ -78,17 +78,17 @@ async fn refuses_a_file_of_a_newer_version_and_leaves_it_alone() {
     let (_folder, path, store) = store();
     drop(store);
     let other = Connection::open(&path).unwrap();
-    other.pragma_update(None, "user_version", 2).unwrap();
+    other.pragma_update(None, "user_version", 3).unwrap();
     assert_eq!(
         refusal(&path),
         (
-            StoreError::Newer { found: 2, known: 1 },
-            "cannot use the store `FILE`: it has format 2, and this version knows no format above 1; run the newer \
+            StoreError::Newer { found: 3, known: 2 },
+            "cannot use the store `FILE`: it has format 3, and this version knows no format above 2; run the newer \
              version, or restore the backup made before it ran"
                 .to_owned()
         )
     );
-    assert_eq!(other.query_row("PRAGMA user_version", [], |row| row.get::<_, i64>(0)), Ok(2));
+    assert_eq!(other.query_row("PRAGMA user_version", [], |row| row.get::<_, i64>(0)), Ok(3));
 }
 
 #[test]

@@ -60,7 +60,7 @@ impl Checked<'_, '_> {
             self.refuse(&["authenticate".into()], "no token source is defined, so no `jwt` could be verified", help);
         }
         if let Authenticate::AllOf(methods) | Authenticate::AnyOf(methods) = authenticate {
-            for method in methods.iter().filter(|method| matches!(method, Method::Mtls | Method::Session)) {
+            for method in methods.iter().filter(|method| matches!(method, Method::Session)) {
                 let message = format!("`{}` is not available yet: write `jwt` or `api_key`", method.name());
                 self.refuse(&["authenticate".into()], message, "");
             }

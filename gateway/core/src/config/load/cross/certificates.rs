@@ -1,0 +1,27 @@
+//! Can one authority speak for another's clients?
+
+use super::Cross;
+use crate::config::{CertificateName, ClientCertificatesConfig};
+
+/// Where subject alternative names are principals, all of them must come from the same authorities: a name that one
+/// authority gave must not be had from another.
+pub(super) fn check(cross: &mut Cross<'_>) {
+    let draft = cross.draft;
+    let Some(tls) = &draft.tls else { return };
+    let mut first: Option<&ClientCertificatesConfig> = None;
+    for (index, pair) in tls.certificates.iter().enumerate() {
+        let Some(clients) = pair.client_certificates.as_ref().filter(|c| c.name == CertificateName::San) else {
+            continue;
+        };
+        match first {
+            None => first = Some(clients),
+            Some(first) if first.ca == clients.ca => {}
+            Some(_) => {
+                let message = "`name = \"san\"` stands beside other authorities than before";
+                let help = "give them the same `ca`, or name holders by `spki`: a name must come from one place only";
+                let at = ["tls".into(), "certificates".into(), index.into(), "client_certificates".into()];
+                cross.refuse(&at, message, help);
+            }
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! Tokens taken back before their time: by `jti`, or all of one `sub`.
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::rejection::{BytesRejection, PathRejection, QueryRejection};
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use portcullis_core::moment::Moment;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use validator::Validate;
+
+use super::problem::{FieldFault, Refused};
+use super::{Admin, access, keys};
+use crate::world::sqlite::{Revocation, StoreError};
+
+/// Entries on one page.
+const PAGE: u32 = 50;
+
+#[derive(Debug, Deserialize, Validate)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Wanted {
+    issuer: String,
+    #[serde(default)]
+    #[validate(length(min = 1, max = 255, message = "1 to 255 characters"))]
+    jti: Option<String>,
+    #[serde(default)]
+    #[validate(length(min = 1, max = 255, message = "1 to 255 characters"))]
+    sub: Option<String>,
+    /// Seconds since the epoch; now when left out.
+    #[serde(default)]
+    #[validate(range(min = 0, max = 253_402_300_799_i64, message = "seconds since the epoch"))]
+    before: Option<i64>,
+    /// `30d`; never when left out.
+    #[serde(default)]
+    expires_in: Option<String>,
+    #[serde(default)]
+    #[validate(length(max = 200, message = "at most 200 characters"))]
+    reason: String,
+}
+
+fn shown(entry: &Revocation) -> Value {
+    json!({
+        "id": entry.id,
+        "issuer": entry.issuer,
+        "jti": entry.jti,
+        "sub": entry.sub,
+        "before": entry.before.map(Moment::seconds),
+        "reason": entry.reason,
+        "created_at": entry.created_at.seconds(),
+        "expires_at": entry.expires_at.map(Moment::seconds),
+    })
+}
+
+fn fault(pointer: &str, keyword: &str, message: impl Into<String>) -> Refused {
+    let (pointer, keyword) = (pointer.to_owned(), keyword.to_owned());
+    Refused::invalid(vec![FieldFault { pointer, keyword, message: message.into() }])
+}
+
+fn judge(wanted: &Wanted, admin: &Admin) -> Result<(), Refused> {
+    let published = admin.shared.current();
+    let mut aliases = published.snapshot.tokens().map(|(alias, _)| alias);
+    if !aliases.any(|alias| alias == wanted.issuer) {
+        return Err(fault("/issuer", "issuer", "not the alias of an issuer in [tokens.*]"));
+    }
+    match (&wanted.jti, &wanted.sub, wanted.before) {
+        (Some(_), None, None) | (None, Some(_), _) => Ok(()),
+        (Some(_), None, Some(_)) => Err(fault("/before", "before", "goes with `sub` only")),
+        (Some(_), Some(_), _) | (None, None, _) => Err(fault("", "jti", "either `jti` or `sub` must be there")),
+    }
+}
+
+pub(super) async fn create(
+    State(admin): State<Admin>,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Refused> {
+    let wanted: Wanted = keys::parse(&body?)?;
+    judge(&wanted, &admin)?;
+    let now = admin.shared.world.clock.now().wall;
+    let expires_at = match wanted.expires_in.as_deref() {
+        None => None,
+        given => keys::expiry(given, now)?,
+    };
+    // Tokens say when they were issued in whole seconds: one of this very second falls under it too.
+    let before = wanted.before.unwrap_or_else(|| now.seconds().saturating_add(1));
+    let id = access::mint("revocation").map_err(|error| Refused::store(&error))?.id;
+    let entry = Revocation {
+        id,
+        issuer: wanted.issuer,
+        jti: wanted.jti,
+        before: wanted.sub.is_some().then(|| Moment::from_seconds(before)),
+        sub: wanted.sub,
+        reason: wanted.reason,
+        created_at: now,
+        expires_at,
+    };
+    admin.store.revoke_tokens(entry.clone(), "admin").await.map_err(|error| Refused::store(&error))?;
+    let mut response = (StatusCode::CREATED, Json(shown(&entry))).into_response();
+    if let Ok(location) = HeaderValue::try_from(format!("/v1/revocations/{}", entry.id)) {
+        response.headers_mut().insert(header::LOCATION, location);
+    }
+    Ok(response)
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Page {
+    limit: Option<u32>,
+    cursor: Option<String>,
+}
+
+pub(super) async fn list(
+    State(admin): State<Admin>,
+    page: Result<Query<Page>, QueryRejection>,
+) -> Result<Response, Refused> {
+    let Query(page) = page?;
+    let found = admin.store.list_revocations(page.limit.unwrap_or(PAGE), page.cursor.as_deref()).await;
+    let found = found.map_err(|error| match error {
+        StoreError::Cursor => Refused::new(StatusCode::BAD_REQUEST, "invalid_parameter", "`cursor` is none of ours"),
+        other => Refused::store(&other),
+    })?;
+    let items: Vec<Value> = found.entries.iter().map(shown).collect();
+    Ok(Json(json!({ "items": items, "next_cursor": found.next })).into_response())
+}
+
+pub(super) async fn remove(
+    State(admin): State<Admin>,
+    id: Result<Path<String>, PathRejection>,
+) -> Result<Response, Refused> {
+    let Path(id) = id?;
+    let now = admin.shared.world.clock.now().wall;
+    let removed = admin.store.forget_revocation(&id, "admin", now).await.map_err(|error| Refused::store(&error))?;
+    match removed {
+        Some(()) => Ok(StatusCode::NO_CONTENT.into_response()),
+        None => Err(Refused::new(StatusCode::NOT_FOUND, "revocation_not_found", "there is no revocation with this id")),
+    }
+}
