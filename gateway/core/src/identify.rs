@@ -65,6 +65,7 @@ pub struct Judges {
     bearer: Bearer,
     api_keys: ApiKeys,
     certificates: Certificates,
+    holders: mtls::Holders,
     anonymous: Arc<Identity>,
 }
 
@@ -121,7 +122,13 @@ struct Asked<'a> {
 
 impl Judges {
     pub fn new(bearer: Bearer, certificates: Certificates) -> Self {
-        Self { bearer, api_keys: ApiKeys::new(), certificates, anonymous: Arc::new(Identity::anonymous()) }
+        Self {
+            bearer,
+            api_keys: ApiKeys::new(),
+            certificates,
+            holders: mtls::Holders::new(),
+            anonymous: Arc::new(Identity::anonymous()),
+        }
     }
 
     /// Whether clients are asked for certificates.
@@ -138,7 +145,7 @@ impl Judges {
         let Asked { request, sources, now } = asked;
         let verdict = match (way, way.credential(shown)) {
             (Way::Mtls, _) => match request.certificate {
-                Some(certificate) => mtls::identify(certificate, now),
+                Some(certificate) => self.holders.identify(certificate, now),
                 None => return Judged::NotMine,
             },
             (_, Credential::Absent) => return Judged::NotMine,

@@ -1,0 +1,67 @@
+//! How does an HTTP/1 connection wait for its next request? Without Pingora, whose state of one request weighs 60 KiB
+//! even while there is none: its engine begins when a head is there to be read.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pingora::apps::{HttpPersistentSettings, HttpServerApp};
+use pingora::protocols::Stream;
+use pingora::protocols::http::ServerSession;
+use pingora::server::ShutdownWatch;
+use tokio::io::{AsyncRead, ReadBuf};
+
+use super::guard::Guard;
+
+/// One request after the other, until the client, the engine or a stop ends it. `idle`: the longest wait for the next.
+///
+/// The wait for the first request is bounded by the [`Guard`], which answers a client that says nothing.
+pub(super) async fn serve<A>(inner: &Arc<A>, guarded: Stream, idle: Duration, shutdown: &ShutdownWatch)
+where
+    A: HttpServerApp + Send + Sync + 'static,
+{
+    let mut stop = shutdown.clone();
+    let mut next: (Stream, Option<HttpPersistentSettings>) = (guarded, None);
+    loop {
+        let (mut stream, settings) = next;
+        tokio::select! {
+            biased;
+            ready = head(&mut stream) => if ready == Ready::Never { return },
+            () = tokio::time::sleep(idle), if settings.is_some() => return,
+            _ = stop.wait_for(|stop| *stop) => return,
+        }
+        let mut session = ServerSession::new_http1(stream);
+        if let Some(settings) = settings {
+            settings.apply_to_session(&mut session);
+        } else {
+            session.set_keepalive(Some(idle.as_secs().max(1)));
+            let most = inner.server_options().and_then(|options| options.keepalive_request_limit);
+            session.set_keepalive_reuses_remaining(most);
+        }
+        match inner.process_new_http(session, shutdown).await {
+            Some(reused) => next = reused.consume(),
+            None => return,
+        }
+    }
+}
+
+/// Whether there is anything for Pingora to read.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Ready {
+    Head,
+    Never,
+}
+
+/// Waits until the guard holds a whole head, or what stands in for one.
+async fn head(stream: &mut Stream) -> Ready {
+    let waits = |stream: &Stream| Guard::of(Some(stream)).is_some_and(Guard::waits_for_head);
+    if waits(stream) {
+        // The guard reads on its own account; nothing is taken from it.
+        let read = poll_fn(|cx| Pin::new(&mut *stream).poll_read(cx, &mut ReadBuf::new(&mut []))).await;
+        if read.is_err() || waits(stream) {
+            return Ready::Never;
+        }
+    }
+    Ready::Head
+}
