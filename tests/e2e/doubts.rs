@@ -73,6 +73,8 @@ async fn a_panic_is_a_500_of_one_request_and_the_process_goes_on() {
     let mine = Arc::new(Mine { clock: SystemClock::start(), armed: AtomicBool::new(false) });
     let site = Setup::new().route("page", "GET /", "public", "").clock(&mine).start().await;
     for mut client in [site.h1().await, site.h2().await] {
+        // Whoever is still at the last request looks at the clock too.
+        site.gateway.idle().await;
         mine.armed.store(true, Ordering::SeqCst);
         let answer = client.get("/", &[]).await;
         assert_eq!(answer.problem(), (500, "internal_error".to_owned()));

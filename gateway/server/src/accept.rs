@@ -7,6 +7,7 @@ mod frames;
 mod front;
 mod guard;
 mod head;
+mod http1;
 mod http2;
 pub(crate) mod lease;
 mod names;

@@ -275,6 +275,7 @@ fn serve(
     let limits = Limits {
         handshake_timeout: server.handshake_timeout.0,
         header_timeout: server.header_timeout.0,
+        keepalive_timeout: server.keepalive_timeout.0,
         max_header_bytes: usize::try_from(server.max_header_bytes.0).unwrap_or(usize::MAX),
     };
     let connections = Arc::new(Semaphore::new(usize::try_from(server.max_connections).unwrap_or(usize::MAX)));

@@ -19,6 +19,7 @@ use tokio::sync::Semaphore;
 
 use super::guard::Guard;
 use super::head::Facts;
+use super::http1;
 use super::http2::{self, Refused};
 use super::tls::TlsPolicy;
 use crate::observe::Metrics;
@@ -31,6 +32,7 @@ const LONGEST_HELLO: usize = 64 * 1024;
 pub(crate) struct Limits {
     pub(crate) handshake_timeout: Duration,
     pub(crate) header_timeout: Duration,
+    pub(crate) keepalive_timeout: Duration,
     pub(crate) max_header_bytes: usize,
 }
 
@@ -134,7 +136,8 @@ impl<A: HttpServerApp + Send + Sync + 'static> ServerApp for Front<A> {
         let flooded = Arc::new(AtomicBool::new(false));
         let guarded = Guard::wrap(stream, self.limits.max_header_bytes, self.limits.header_timeout, &flooded);
         if !http2 {
-            return self.inner.process_new(guarded, shutdown).await;
+            http1::serve(&self.inner, guarded, self.limits.keepalive_timeout, shutdown).await;
+            return None;
         }
         http2::serve(&self.inner, guarded, shutdown, &self.refused).await;
         if flooded.load(Ordering::Relaxed) {

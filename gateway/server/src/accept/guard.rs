@@ -158,6 +158,11 @@ impl Guard {
         self.arrival
     }
 
+    /// Whether the next byte begins a head, or continues one that is not whole.
+    pub(super) fn waits_for_head(&self) -> bool {
+        self.state.load(Ordering::Relaxed) == HEAD
+    }
+
     /// To be called when a request is over and all of its body was read: the next byte begins a head.
     pub(crate) fn expect_head(&self) {
         // REFUSED stays: nothing follows a refused head.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use pingora::apps::ServerApp;
+use pingora::listeners::{L4BufferSettings, ListenerConfig};
 use pingora::server::Fds;
 use pingora::services::Service as _;
 use pingora::services::listening::Service;
@@ -50,6 +51,11 @@ impl Bound {
     }
 }
 
+/// Bytes read from a client at once, and held for as long as it is connected; Pingora's own is 64 KiB.
+const READ_BUFFER: usize = 8 * 1024;
+/// Bytes of an answer that are written at once, below TLS.
+const WRITE_BUFFER: usize = 1460;
+
 /// Lets Pingora accept on `socket` until `stopped` changes.
 pub(super) fn spawn<A>(name: &str, app: A, socket: TcpListener, stopped: &watch::Receiver<bool>) -> JoinHandle<()>
 where
@@ -59,7 +65,7 @@ where
     let mut fds = Fds::new();
     fds.add(address.clone(), socket.into_raw_fd());
     let mut service = Service::new(name.to_owned(), app);
-    service.add_tcp(&address);
+    service.add_listener(ListenerConfig::tcp(&address).l4_buffer(L4BufferSettings::new(READ_BUFFER, WRITE_BUFFER)));
     let stopped = stopped.clone();
     tokio::spawn(async move { service.start_service(Some(Arc::new(Mutex::new(fds))), stopped, 1).await })
 }
