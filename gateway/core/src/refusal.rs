@@ -8,7 +8,7 @@ mod tests;
 use std::borrow::Cow;
 use std::time::Duration;
 
-pub use code::Code;
+pub use code::{ADMIN_ONLY, Code, Row};
 pub use problem::{Problem, documentation_path};
 
 /// One request turned away: data until `respond` writes it.

@@ -63,6 +63,7 @@ fn api(admin: &Admin) -> Router<Admin> {
 pub(crate) async fn serve(admin: Admin, listener: TcpListener, tls: TlsSlot, stopped: watch::Receiver<bool>) {
     let router = probes()
         .route("/readyz", get(health::readyz_in_detail))
+        .route("/_portcullis/refusals/{code}", get(problem::page))
         .merge(api(&admin))
         .fallback(problem::not_found)
         .method_not_allowed_fallback(problem::method_not_allowed)

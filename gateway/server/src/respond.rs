@@ -11,7 +11,7 @@ use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
 use portcullis_core::limit::headers::{RATE_LIMIT, RATE_LIMIT_POLICY, rate_limit, rate_limit_policy, retry_after};
-use portcullis_core::refusal::{Challenge, Code, Refusal, Scheme};
+use portcullis_core::refusal::{ADMIN_ONLY, Challenge, Code, Refusal, Scheme};
 
 /// What every answer of ours carries, whatever it says.
 #[derive(Clone, Debug, Default)]
@@ -204,11 +204,12 @@ fn www_authenticate(challenge: &Challenge, base: &str) -> String {
     text
 }
 
-/// The documentation page of a code; `None` for a name that is none.
+/// The documentation page of a code, of the public listener or the admin API; `None` for a name that is none.
 pub(crate) fn documentation(name: &str) -> Option<Reply> {
-    let code = Code::ALL.iter().find(|code| code.name() == name)?;
+    let mut rows = Code::ALL.iter().map(|code| code.row()).chain(ADMIN_ONLY.iter().copied());
+    let row = rows.find(|row| row.name == name)?;
     Some(
-        Reply::new(StatusCode::OK, "text/html; charset=utf-8", page::documentation(*code))
+        Reply::new(StatusCode::OK, "text/html; charset=utf-8", page::documentation(&row))
             .with(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(page::CONTENT_SECURITY_POLICY))
             .with(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=3600")),
     )

@@ -115,3 +115,23 @@ async fn pages_of_other_origins_change_nothing() {
     let shown: &[(&str, &str)] = &[("authorization", &operator), ("origin", &own)];
     assert_eq!(admin.post_json("/v1/keys", shown, &json!({ "name": "x" })).await.status, 201);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_code_of_the_admin_api_has_a_page_on_both_listeners() {
+    let site = Setup::new().route("home", "GET /", "read", "").start().await;
+    let operator = format!("Bearer {}", site.admin_key());
+    let auth: &[(&str, &str)] = &[("authorization", &operator)];
+    let mut admin = site.admin().await;
+    for (method, path) in [("GET", "/v1/keys/none"), ("DELETE", "/v1/revocations/none")] {
+        let refused = admin.send(method, path, auth, "").await;
+        let page = refused.json()["type"].as_str().unwrap().to_owned();
+        for answer in [admin.get(&page, &[]).await, site.h1().await.get(&page, &[]).await] {
+            assert_eq!(
+                (answer.status.as_u16(), answer.header("content-type")),
+                (200, Some("text/html; charset=utf-8"))
+            );
+            assert!(String::from_utf8_lossy(&answer.body).contains("What to do"), "{page}");
+        }
+    }
+    assert_eq!(admin.get("/_portcullis/refusals/none", &[]).await.status, 404);
+}

@@ -55,6 +55,31 @@ pub struct Row {
     pub remedy: &'static str,
 }
 
+/// What only the admin API says, in the order of the documentation.
+pub const ADMIN_ONLY: &[Row] = &[
+    Row {
+        name: "key_not_found",
+        status: 404,
+        title: "No such key",
+        detail: "There is no API key with this id.",
+        remedy: "List the keys; an id is the part of a key between its second and third underscore.",
+    },
+    Row {
+        name: "revocation_not_found",
+        status: 404,
+        title: "No such revocation",
+        detail: "There is no revocation with this id.",
+        remedy: "List the revocations; one that has ended is forgotten.",
+    },
+    Row {
+        name: "config_refused",
+        status: 422,
+        title: "Configuration refused",
+        detail: "The files do not hold together, and the old configuration stays in force.",
+        remedy: "Mend what `errors` names, by file, line and column; `portcullis check` says the same.",
+    },
+];
+
 impl Code {
     /// Every code, in the order of the documentation.
     pub const ALL: &'static [Self] = &[

@@ -1,6 +1,7 @@
 //! Refusals of the admin API (RFC 9457).
 
 use axum::Json;
+use axum::extract::Path;
 use axum::extract::rejection::{BytesRejection, PathRejection, QueryRejection};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -113,6 +114,17 @@ impl IntoResponse for Refused {
         }
         response
     }
+}
+
+/// What a code means: the page behind `type`.
+pub(super) async fn page(code: Result<Path<String>, PathRejection>) -> Result<Response, Refused> {
+    let Path(code) = code?;
+    let Some(reply) = crate::respond::documentation(&code) else { return Err(not_found().await) };
+    let mut response = (reply.status, reply.body).into_response();
+    // Ours take the place of what axum says of bytes.
+    response.headers_mut().remove(header::CONTENT_TYPE);
+    response.headers_mut().extend(reply.fields);
+    Ok(response)
 }
 
 pub(super) async fn not_found() -> Refused {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use portcullis_core::refusal::{Code, Refusal};
+use portcullis_core::refusal::{Refusal, Row};
 
 use super::Envelope;
 
@@ -49,8 +49,7 @@ pub(super) fn refusal(refusal: &Refusal, envelope: &Envelope) -> String {
 }
 
 /// The stable page behind a problem's `type`.
-pub(super) fn documentation(code: Code) -> String {
-    let row = code.row();
+pub(super) fn documentation(row: &Row) -> String {
     frame(
         row.title,
         &format!(
