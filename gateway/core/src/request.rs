@@ -5,6 +5,7 @@
 
 mod authority;
 mod certificate;
+pub mod cookies;
 pub mod methods;
 mod path;
 

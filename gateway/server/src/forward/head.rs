@@ -7,6 +7,7 @@ use std::net::IpAddr;
 
 use http::{HeaderName, HeaderValue, header};
 use pingora::http::{RequestHeader, ResponseHeader};
+use portcullis_core::request::cookies;
 
 /// Fields that rewrite a request's meaning in some framework behind us: never forwarded.
 const REWRITERS: [&str; 7] = [
@@ -28,8 +29,6 @@ const TRACING: [&str; 3] = ["x-request-id", "traceparent", "tracestate"];
 
 /// The prefix of our own names.
 const OURS: &str = "x-portcullis-";
-/// The prefix of our own cookies, `__Host-portcullis`, as [`Folded`] spells it.
-const OUR_COOKIES: &str = "__host_portcullis";
 /// The prefix of our own API keys.
 const OUR_KEYS: &str = "ptcl_";
 
@@ -74,52 +73,9 @@ fn carries_our_key(value: &HeaderValue) -> bool {
     begins.any(|begin| bytes.get(begin..).is_some_and(|text| text.starts_with(OUR_KEYS.as_bytes())))
 }
 
-/// Whether a pair of `Cookie`, or a `Set-Cookie`, carries a name of ours, however some server behind us may spell it
-/// back: in any case, quoted, percent-encoded, with `.` or a space for `_`, or after a comma, where old parsers begin
-/// another pair (RFC 2109 §4.3.1). Bytes, because an application may write any.
-fn is_our_cookie(pair: &[u8]) -> bool {
-    pair.split(|byte| *byte == b',').any(|part| {
-        let part = part.trim_ascii_start();
-        let begin = part.iter().position(|byte| !is_before_name(*byte)).unwrap_or(part.len());
-        let name = part.get(begin..).unwrap_or_default().split(|byte| *byte == b'=').next().unwrap_or_default();
-        let mut name = Folded { rest: name };
-        OUR_COOKIES.bytes().all(|expected| name.next() == Some(expected))
-    })
-}
-
-/// What may stand before a name and not be of it, to one parser or another.
-const fn is_before_name(byte: u8) -> bool {
-    byte.is_ascii_whitespace() || byte.is_ascii_control() || matches!(byte, b'"' | b'\'' | b'=' | b'$')
-}
-
-/// The bytes of a cookie's name in the spelling of [`OUR_COOKIES`].
-struct Folded<'a> {
-    rest: &'a [u8],
-}
-
-impl Iterator for Folded<'_> {
-    type Item = u8;
-
-    fn next(&mut self) -> Option<u8> {
-        let hex = |byte: &u8| char::from(*byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-        let (byte, rest) = match self.rest {
-            [b'%', high, low, rest @ ..] if hex(high).is_some() && hex(low).is_some() => {
-                (hex(high).unwrap_or(0) << 4 | hex(low).unwrap_or(0), rest)
-            }
-            [byte, rest @ ..] => (*byte, rest),
-            [] => return None,
-        };
-        self.rest = rest;
-        Some(match byte {
-            b'.' | b' ' | b'+' | b'-' | b'_' => b'_',
-            byte => byte.to_ascii_lowercase(),
-        })
-    }
-}
-
 /// Takes our own cookies out of `Cookie`, and leaves the others byte for byte.
 fn strip_cookies(head: &mut RequestHeader) {
-    let mine = |value: &HeaderValue| value.as_bytes().split(|b| *b == b';').any(is_our_cookie);
+    let mine = |value: &HeaderValue| value.as_bytes().split(|b| *b == b';').any(cookies::is_ours);
     if !head.headers.get_all(header::COOKIE).iter().any(mine) {
         return;
     }
@@ -129,7 +85,7 @@ fn strip_cookies(head: &mut RequestHeader) {
         .iter()
         .filter_map(|value| {
             let pairs = value.as_bytes().split(|byte| *byte == b';').map(<[u8]>::trim_ascii);
-            let others: Vec<&[u8]> = pairs.filter(|pair| !is_our_cookie(pair)).collect();
+            let others: Vec<&[u8]> = pairs.filter(|pair| !cookies::is_ours(pair)).collect();
             if others.is_empty() { None } else { HeaderValue::from_bytes(&others.join(&b"; "[..])).ok() }
         })
         .collect();
@@ -172,7 +128,7 @@ pub(crate) fn put(head: &mut RequestHeader, name: &'static str, value: &str) {
 
 /// Cleans an answer of the application: nobody but us sets our cookies.
 pub(crate) fn clean_response(head: &mut ResponseHeader) {
-    let ours = |value: &HeaderValue| is_our_cookie(value.as_bytes());
+    let ours = |value: &HeaderValue| cookies::is_ours(value.as_bytes());
     if !head.headers.get_all(header::SET_COOKIE).iter().any(ours) {
         return;
     }
