@@ -1,6 +1,7 @@
 //! Do streams flow unhindered, and end when they must?
 
 use std::io;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::{SinkExt, StreamExt, stream};
@@ -283,4 +284,40 @@ async fn early_hints_come_early() {
     let hints = raw.answer().await.unwrap();
     assert_eq!((hints.status, hints.header("link")), (103, Some("</a.css>")));
     assert_eq!(raw.answer().await.unwrap().body, b"ok");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_application_that_hangs_before_its_answer_is_504_on_streams_too() {
+    let site = Setup::new()
+        .upstream("read_timeout = \"300ms\"")
+        .route("events", "GET /events", "public", "max_stream = \"1h\"\n")
+        .route("quick", "GET /quick", "public", "max_stream = \"1h\"\ntimeout = \"200ms\"\n")
+        .route("ws", "GET /ws", "public", "websocket = true\n")
+        .start()
+        .await;
+    let upgrade: &[(&str, &str)] = &[
+        ("connection", "upgrade"),
+        ("upgrade", "websocket"),
+        ("sec-websocket-version", "13"),
+        ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
+    ];
+    for (path, fields) in [("/events", &[][..]), ("/quick", &[][..]), ("/ws", upgrade)] {
+        site.upstream.next(Reply::never());
+        let answer = site.h1().await.get(path, fields).await;
+        assert_eq!(answer.problem(), (504, "upstream_timeout".to_owned()), "{path}");
+        assert_eq!(site.h1().await.get("/quick", &[]).await.status, 200, "which keeps the target from being left out");
+    }
+    site.upstream.next(Reply::never());
+    assert_eq!(site.h2().await.get("/events", &[]).await.problem(), (504, "upstream_timeout".to_owned()));
+    assert_eq!(site.upstream.heads(), 7, "and none is asked twice");
+    // One that has begun may be silent for longer than that.
+    let (reply, feed) = Reply::sse();
+    site.upstream.next(reply);
+    let mut client = site.h1().await;
+    let mut stream = within("a head", client.open(client.request("GET", "/events", &[], ""))).await.unwrap();
+    assert_eq!(stream.status(), 200);
+    let silence = tokio::time::timeout(Duration::from_millis(900), stream.frame()).await;
+    assert!(silence.is_err(), "{silence:?}");
+    feed.send("data: late\n\n").await.unwrap();
+    within("a late event", stream.frame()).await.unwrap().unwrap();
 }

@@ -10,3 +10,4 @@ mod tunnel;
 
 pub(crate) use assertion::Assertions;
 pub(crate) use peers::{Peers, Upstream, become_tunnel};
+pub(crate) use tunnel::Patience;

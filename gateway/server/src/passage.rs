@@ -35,7 +35,7 @@ pub(crate) use unseen::tell_of_unseen;
 
 use crate::accept::{self, Arrival, Guard};
 use crate::control::Published;
-use crate::forward::Upstream;
+use crate::forward::{Patience, Upstream};
 use crate::observe::{Ids, Recording};
 use crate::respond::{self, Envelope};
 use crate::shared::Shared;
@@ -63,6 +63,8 @@ pub(crate) struct Ctx {
     streamed: u64,
     attempts: u32,
     target: Option<usize>,
+    /// For the head of a stream's answer.
+    patience: Option<Arc<Patience>>,
     /// The steady clock at which this request must be over.
     deadline: Option<Duration>,
     facts: Option<outgoing::Facts>,
@@ -159,7 +161,7 @@ impl ProxyHttp for Passage {
         let upstream_failed = failure::note(&self.shared, ctx, &e);
         // INVARIANT: only safe methods are sent twice once the application may have seen them.
         let unanswered = session.response_written().is_none() && !session.as_ref().retry_buffer_truncated();
-        let hung = matches!(e.etype(), ErrorType::ReadTimedout | ErrorType::WriteTimedout);
+        let hung = matches!(e.etype(), ErrorType::ReadTimedout | ErrorType::WriteTimedout) || ctx.lost_patience();
         // A kept connection may have been closed meanwhile, which says nothing about the target.
         let elsewhere = reused || ctx.has_another_target();
         e.set_retry(safe && upstream_failed && unanswered && !hung && elsewhere && ctx.may_retry());
@@ -199,6 +201,7 @@ impl ProxyHttp for Passage {
         let refusal = match Guard::of(session.stream()).and_then(Guard::body_fault) {
             // The application has at most a part of the body, and never its end.
             Some(fault) => fault.refusal(),
+            None if ctx.lost_patience() => failure::no_answer(),
             None => failure::refusal(e, answered, reached),
         };
         let error_code = refusal.code.status().as_u16();
@@ -404,12 +407,17 @@ impl Passage {
         if let Some(recording) = &mut ctx.recording {
             recording.upstream = Some(Arc::clone(&target.label));
         }
-        outgoing::bound(&mut peer, permit, ctx.deadline, now, session);
+        ctx.patience = outgoing::bound(&mut peer, permit, ctx.deadline, now, session);
         Ok(peer)
     }
 }
 
 impl Ctx {
+    /// Whether a stream's answer did not begin in time.
+    fn lost_patience(&self) -> bool {
+        self.patience.as_ref().is_some_and(|patience| patience.is_over())
+    }
+
     fn has_another_target(&self) -> bool {
         self.upstream.as_ref().is_some_and(|upstream| upstream.has_another())
     }

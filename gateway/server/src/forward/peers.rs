@@ -17,7 +17,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::health::Health;
 use super::identity::IdentityNames;
-use super::tunnel::Tunnels;
+use super::tunnel::{Patience, Tunnels};
 
 /// Streams on one HTTP/2 connection to an upstream.
 const STREAMS: usize = 100;
@@ -201,9 +201,9 @@ impl Target {
     }
 }
 
-/// The peer for a request that asks for an upgrade.
-pub(crate) fn become_tunnel(peer: &mut HttpPeer) {
-    peer.options.custom_l4 = Some(Arc::new(Tunnels));
+/// The peer for a request whose answer may be a stream, over a connection of its own; `patience` is for its head.
+pub(crate) fn become_tunnel(peer: &mut HttpPeer, patience: &Arc<Patience>) {
+    peer.options.custom_l4 = Some(Arc::new(Tunnels(Arc::clone(patience))));
     // A kept connection that was made otherwise must not be taken for one.
     peer.group_key = !peer.group_key;
     // Nor is one kept: a tunnel is for one request.

@@ -19,8 +19,9 @@ pub(super) fn note(shared: &Shared, ctx: &mut Ctx, e: &Error) -> bool {
         target.failed(shared.world.clock.now().steady);
         shared.streams.metrics.upstream_failures.with_label_values(&[&*upstream.name, kind(e)]).inc();
     }
+    let late = ctx.lost_patience();
     if let Some(recording) = &mut ctx.recording {
-        recording.error = kind(e);
+        recording.error = if late { "read_timeout" } else { kind(e) };
     }
     true
 }
@@ -77,6 +78,11 @@ pub(super) fn refusal(e: &Error, answered: bool, reached: Reached) -> Refusal {
             ErrorSource::Internal | ErrorSource::Unset => because(Code::InternalError),
         },
     }
+}
+
+/// The application is at work, or hangs; its answer, a stream, has not begun.
+pub(super) fn no_answer() -> Refusal {
+    Refusal::new(Code::UpstreamTimeout).because("the answer did not begin in time")
 }
 
 /// The head took longer than it may.

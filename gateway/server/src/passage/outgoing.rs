@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, StatusCode, Version, header};
 use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::protocols::ALPN;
 use pingora::proxy::Session;
 use pingora::upstreams::peer::{HttpPeer, HttpUpstreamRequestPolicy};
 use pingora::{Error, ErrorType, Result};
@@ -19,14 +20,17 @@ use portcullis_core::trail::Trail;
 
 use super::Ctx;
 use crate::accept::{self, Guard, lease};
-use crate::forward::become_tunnel;
 use crate::forward::head::{self, Peer};
+use crate::forward::{Patience, become_tunnel};
 use crate::observe::HeadFacts;
 use crate::respond;
 use crate::shared::Shared;
 
 /// The longest life of a stream where the route does not say.
 const LONGEST_STREAM: Duration = Duration::from_hours(1);
+
+/// How much longer than the patience for its first byte a head may take.
+const TRICKLE: Duration = Duration::from_secs(5);
 
 /// How often an open stream asks whether its key was revoked; the bound of a revocation is one second.
 const ASKED_AGAIN: Duration = Duration::from_millis(500);
@@ -181,6 +185,9 @@ pub(super) fn lease(head: &ResponseHeader, ctx: &mut Ctx, now: Now, shared: &Sha
     if head.status.is_informational() && head.status != StatusCode::SWITCHING_PROTOCOLS {
         return;
     }
+    if let Some(patience) = &ctx.patience {
+        patience.answered();
+    }
     let rules = permit.rules();
     let streaming = rules.streams() || is_stream(head);
     let ends = if streaming {
@@ -244,23 +251,42 @@ fn is_stream(head: &ResponseHeader) -> bool {
     head.status == StatusCode::SWITCHING_PROTOCOLS || begins(b"text/event-stream") || begins(b"application/grpc")
 }
 
-/// The timeouts of one attempt.
-pub(super) fn bound(peer: &mut HttpPeer, permit: &Permit, deadline: Option<Duration>, now: Now, session: &Session) {
+/// The timeouts of one attempt. `Some`: until its answer begins, the connection has this patience.
+pub(super) fn bound(
+    peer: &mut HttpPeer,
+    permit: &Permit,
+    deadline: Option<Duration>,
+    now: Now,
+    session: &Session,
+) -> Option<Arc<Patience>> {
     let rules = permit.rules();
-    if rules.streams() {
-        // Until the answer begins; its own silence may last as long as its life, to which `lease` sees.
-        let rest = deadline.map(|deadline| deadline.saturating_sub(now.steady));
-        if let Some(span) = rest.or(peer.options.read_timeout) {
-            lease::ends_after(span);
-        }
-        peer.options.read_timeout = Some(rules.max_stream.unwrap_or(LONGEST_STREAM));
-    } else if let Some(deadline) = deadline {
-        let rest = deadline.saturating_sub(now.steady).max(Duration::from_millis(1));
-        peer.options.read_timeout = Some(peer.options.read_timeout.map_or(rest, |silence| silence.min(rest)));
-    }
-    if rules.websocket && session.is_upgrade_req() {
-        become_tunnel(peer);
-    } else {
+    let upgrade = rules.websocket && session.is_upgrade_req();
+    if !upgrade {
         peer.options.http_upstream_request_policy = HttpUpstreamRequestPolicy::deny_upgrades();
     }
+    if !rules.streams() {
+        if let Some(deadline) = deadline {
+            let rest = deadline.saturating_sub(now.steady).max(Duration::from_millis(1));
+            peer.options.read_timeout = Some(peer.options.read_timeout.map_or(rest, |silence| silence.min(rest)));
+        }
+        return None;
+    }
+    let rest = deadline.map(|deadline| deadline.saturating_sub(now.steady));
+    let span = rest.or(peer.options.read_timeout);
+    // A stream's own silence may last as long as its life, to which `lease` sees.
+    peer.options.read_timeout = Some(rules.max_stream.unwrap_or(LONGEST_STREAM));
+    if upgrade || peer.options.alpn == ALPN::H1 {
+        let patience = Patience::new(span);
+        become_tunnel(peer, &patience);
+        // Should the application trickle a head that never ends.
+        if let Some(span) = span {
+            lease::ends_after(span.saturating_add(TRICKLE));
+        }
+        return Some(patience);
+    }
+    // Over HTTP/2 one connection carries many requests: there the request is cut off.
+    if let Some(span) = span {
+        lease::ends_after(span);
+    }
+    None
 }
