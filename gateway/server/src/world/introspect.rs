@@ -111,6 +111,16 @@ impl Introspection for Issuers {
     }
 }
 
+/// Asks about a token that is none, and keeps nothing: whether the issuer lets us ask.
+///
+/// # Errors
+/// Why no answer can be had.
+pub(crate) async fn try_out(config: &IntrospectionConfig) -> Result<(), String> {
+    let issuers = Issuers::new()?;
+    let client = if config.endpoint.starts_with("http:") { issuers.direct } else { issuers.outside };
+    ask(client, config.clone(), "portcullis-check".to_owned()).await.map(|_| ()).map_err(|down| down.what.to_owned())
+}
+
 /// One question, as RFC 7662 §2.1 wants it; the gateway shows its own credentials as RFC 6749 §2.3.1 wants them.
 async fn ask(client: Client, config: IntrospectionConfig, token: String) -> Said {
     if !fetchable(&config.endpoint) {

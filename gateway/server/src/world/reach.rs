@@ -9,7 +9,7 @@ use portcullis_core::snapshot::Snapshot;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::{jwks, redis, sqlite};
+use super::{introspect, jwks, redis, sqlite};
 
 /// How long one of them may take.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -19,6 +19,7 @@ pub(crate) fn needs_network(snapshot: &Snapshot) -> Vec<String> {
     let sources = snapshot.token_sources();
     let remote = sources.iter().filter(|source| !matches!(source.origin, KeyOrigin::File(_)));
     let mut left_out: Vec<String> = remote.map(|source| format!("keys of `tokens.{}`", source.alias)).collect();
+    left_out.extend(snapshot.introspecting().map(|(alias, _)| format!("introspection of `tokens.{alias}`")));
     left_out.extend(snapshot.upstreams().map(|(name, _)| format!("addresses of `upstreams.{name}`")));
     if snapshot.counters().url.expose() != "memory:" {
         left_out.push("the store of `counters`".to_owned());
@@ -58,6 +59,12 @@ pub(crate) async fn unreachable(snapshot: &Snapshot) -> Vec<String> {
                 Some(format!("upstream `{name}`: `{target}` cannot be connected to: {why}"))
             }));
         }
+    }
+    for (alias, config) in snapshot.introspecting() {
+        asked.push(Box::pin(async move {
+            let why = introspect::try_out(config).await.err()?;
+            Some(format!("tokens.{alias}: its introspection cannot be used: {why}"))
+        }));
     }
     let counters = snapshot.counters();
     if counters.url.expose() != "memory:" {
