@@ -20,7 +20,7 @@ use tokio::sync::watch;
 use crate::control::Publisher;
 use crate::shared::Shared;
 use crate::world::jwks::Jwks;
-use crate::world::sqlite::Store;
+use crate::world::store::Stored;
 
 pub(crate) use access::{ensure_key, mint};
 pub(crate) use tls::TlsSlot;
@@ -33,12 +33,12 @@ const LARGEST_BODY: usize = 256 * 1024;
 pub(crate) struct Admin {
     shared: Arc<Shared>,
     publisher: Arc<Publisher>,
-    store: Store,
+    store: Stored,
     jwks: Arc<Jwks>,
 }
 
 impl Admin {
-    pub(crate) fn new(shared: Arc<Shared>, publisher: Arc<Publisher>, store: Store, jwks: Arc<Jwks>) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, publisher: Arc<Publisher>, store: Stored, jwks: Arc<Jwks>) -> Self {
         Self { shared, publisher, store, jwks }
     }
 }

@@ -34,7 +34,7 @@ use crate::world::clock::SystemClock;
 use crate::world::files::Disk;
 use crate::world::introspect::Issuers;
 use crate::world::jwks::{Jwks, Places};
-use crate::world::sqlite::Store;
+use crate::world::store::Stored;
 
 /// What a gateway is started from.
 #[derive(Clone, Debug)]
@@ -76,7 +76,7 @@ pub struct Gateway {
     pub warnings: Vec<ConfigError>,
     shared: Arc<Shared>,
     publisher: Arc<Publisher>,
-    store: Store,
+    store: Stored,
     jwks: Arc<Jwks>,
     stop: watch::Sender<bool>,
     services: Vec<tokio::task::JoinHandle<()>>,
@@ -111,9 +111,9 @@ impl Gateway {
         let streams = Arc::new(streams);
 
         let data = snapshot.data_dir();
-        let file = snapshot.sqlite_path().unwrap_or_else(|| data.join("portcullis.db"));
-        let store = Store::open(&file).map_err(|e| StartError::World(e.to_string()))?;
-        let admin_key_file = admin::ensure_key(&store, &data, clock.now()).await.map_err(StartError::World)?;
+        let store = world::store(&snapshot, &clock).await.map_err(StartError::World)?;
+        let admin_key_file =
+            admin::ensure_key(&store.admin_key, &data, clock.now()).await.map_err(StartError::World)?;
         let local: Arc<dyn Counters> = Arc::new(portcullis_core::limit::MemoryCounters::default());
         let shared_counters = world::counters(snapshot.counters(), &local).map_err(StartError::World)?;
         let places = Places { root: snapshot.root().to_owned(), copies: data.join("jwks") };
@@ -129,10 +129,10 @@ impl Gateway {
             .ok_or_else(|| StartError::World("`assertion.key` is unusable".to_owned()))?;
         let world = World {
             clock: Arc::clone(&clock),
-            keys: Arc::new(store.clone()),
+            keys: Arc::new(store.keys.clone()),
             key_sets: Arc::clone(&jwks) as _,
             introspection: Arc::clone(&issuers) as _,
-            revoked: Arc::new(store.clone()),
+            revoked: Arc::new(store.revocations.clone()),
             replays: Arc::new(Once::new(Arc::clone(&shared_counters))),
             local,
             shared: shared_counters,
@@ -171,6 +171,8 @@ impl Gateway {
         let mut tasks = Tasks::new(stopped.clone());
         tasks.usual(&shared);
         let fetching = Arc::clone(&jwks);
+        let kept = store.clone();
+        tasks.run("store", async move { kept.run().await });
         tasks.run("jwks", async move { fetching.run().await });
         tasks.run("watch", watch_files(Arc::clone(&publisher), Arc::clone(&shared), stopped.clone()));
 
@@ -225,8 +227,8 @@ impl Gateway {
         self.shared.current().snapshot.observe().level
     }
 
-    /// The embedded store.
-    pub fn store(&self) -> &Store {
+    /// What outlasts the process.
+    pub fn store(&self) -> &Stored {
         &self.store
     }
 

@@ -9,11 +9,13 @@ pub mod random;
 mod reach;
 pub mod redis;
 pub mod sqlite;
+pub mod store;
 
 use std::sync::Arc;
 
 use portcullis_core::config::CountersConfig;
-use portcullis_core::ports::Counters;
+use portcullis_core::ports::{Clock, Counters};
+use portcullis_core::snapshot::Snapshot;
 use rustls::server::ProducesTickets;
 
 pub(crate) use reach::{needs_network, unreachable, unusable};
@@ -32,6 +34,13 @@ pub(crate) fn tickets() -> Result<Arc<dyn ProducesTickets>, String> {
 /// Cores this process may use.
 pub(crate) fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// What outlasts the process.
+pub(crate) async fn store(snapshot: &Snapshot, clock: &Arc<dyn Clock>) -> Result<store::Stored, String> {
+    let file = snapshot.sqlite_path().unwrap_or_else(|| snapshot.data_dir().join("portcullis.db"));
+    let opened = sqlite::Sqlite::open(&file, Arc::clone(clock)).map_err(|error| error.to_string())?;
+    store::Stored::open(Arc::new(opened)).await.map_err(|error| format!("the store: {error}"))
 }
 
 /// The counters that replicas share, or this process' own.

@@ -49,7 +49,7 @@ async fn nothing_is_done_or_told_without_the_admin_key() {
             assert_eq!(answer.header("www-authenticate"), Some(challenge), "{method} {path} with {what}");
         }
     }
-    assert_eq!(site.gateway.store().list_keys(None, 10, None).await.unwrap().keys.len(), 1);
+    assert_eq!(site.gateway.store().keys.list(None, 10, None).await.unwrap().keys.len(), 1);
     for shown in [("authorization", &*operator), ("x-api-key", operator.strip_prefix("Bearer ").unwrap())] {
         assert_eq!(admin.get("/v1/keys", &[shown]).await.status, 200);
     }
@@ -111,7 +111,7 @@ async fn pages_of_other_origins_change_nothing() {
             assert_eq!(answer.problem(), (403, "cross_site_request".to_owned()), "{origin} {method} {path}");
         }
     }
-    assert_eq!(site.gateway.store().list_keys(None, 10, None).await.unwrap().keys, []);
+    assert_eq!(site.gateway.store().keys.list(None, 10, None).await.unwrap().keys, []);
     let shown: &[(&str, &str)] = &[("authorization", &operator), ("origin", &own)];
     assert_eq!(admin.post_json("/v1/keys", shown, &json!({ "name": "x" })).await.status, 201);
 }

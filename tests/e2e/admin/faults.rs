@@ -39,7 +39,7 @@ async fn every_fault_of_a_new_key_is_told_where_it_is() {
         assert_eq!(told, pointers.iter().collect::<Vec<_>>(), "{body}: {problem:#}");
         assert!(!problem.to_string().contains("private-word"), "{problem:#}");
     }
-    assert_eq!(site.gateway.store().list_keys(None, 10, None).await.unwrap().keys, []);
+    assert_eq!(site.gateway.store().keys.list(None, 10, None).await.unwrap().keys, []);
 }
 
 #[tokio::test(flavor = "multi_thread")]

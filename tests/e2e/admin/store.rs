@@ -1,7 +1,7 @@
 //! The store is held by another, damaged, or of another version: what goes on, and what is said?
 
 use portcullis_server::app::StartError;
-use portcullis_server::world::sqlite::AuditVerdict;
+use portcullis_server::world::store::AuditVerdict;
 use portcullis_tests::site::{Files, Setup, Site};
 use portcullis_tests::within;
 use rusqlite::Connection;
@@ -57,7 +57,7 @@ async fn nothing_is_half_written_while_another_process_writes_and_known_keys_go_
     other.execute_batch("ROLLBACK").unwrap();
 
     let store = site.gateway.store();
-    assert_eq!(store.list_keys(None, 10, None).await.unwrap().keys.len(), 1);
+    assert_eq!(store.keys.list(None, 10, None).await.unwrap().keys.len(), 1);
     assert!(matches!(store.verify_audit().await, Ok(AuditVerdict::Whole { rows: 2, .. })));
     assert_eq!(admin.send("DELETE", &path, auth, "").await.status, 200);
     assert_eq!(client.get("/", shown).await.status, 401);
@@ -70,8 +70,8 @@ async fn a_key_revoked_by_another_process_is_dead_within_a_second() {
     let key = make(&site, &json!({ "name": "k", "roles": ["readers"] })).await;
     let shown: &[(&str, &str)] = &[("x-api-key", key["secret"].as_str().unwrap())];
     assert_eq!(client.get("/", shown).await.status, 200);
-    let now = site.gateway.now().micros();
-    other(&site.files).execute("UPDATE keys SET revoked_at = ?1", [now]).unwrap();
+    let other = site.files.store().await;
+    other.keys.revoke(key["id"].as_str().unwrap(), "other", site.gateway.now()).await.unwrap().unwrap();
     let dead = async { while client.get("/", shown).await.status == 200 {} };
     let dead = tokio::time::timeout(std::time::Duration::from_secs(1), dead).await;
     assert!(dead.is_ok(), "it lived for longer than a second");
@@ -106,11 +106,11 @@ async fn does_not_start_on_a_damaged_store_and_says_how_to_restore_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn does_not_start_on_a_store_that_a_newer_version_has_written() {
-    let update = |files: &Files| other(files).pragma_update(None, "user_version", 3).unwrap();
+    let update = |files: &Files| other(files).pragma_update(None, "user_version", 4).unwrap();
     let said = refused_start(start().await, update).await;
     assert_eq!(
         said,
-        "cannot use the store `FILE`: it has format 3, and this version knows no format above 2; run the newer \
+        "cannot use the store `FILE`: it has format 4, and this version knows no format above 3; run the newer \
          version, or restore the backup made before it ran"
     );
 }

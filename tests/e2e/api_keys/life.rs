@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use portcullis_core::identify::{KeyText, Minted};
-use portcullis_server::world::sqlite::AuditVerdict;
+use portcullis_server::world::store::AuditVerdict;
 use portcullis_tests::clock::TestClock;
 use portcullis_tests::site::{Setup, Site};
 use serde_json::{Value, json};

@@ -60,9 +60,9 @@ async fn all_tokens_of_a_subject_are_taken_back_and_another_process_hears_of_it(
     let (rita, wanda) = (token(&site, "t1", "rita"), token(&site, "t2", "wanda"));
     assert_eq!((status(&site, &rita).await, status(&site, &wanda).await), (200, 200));
     // Another process on the same file.
-    let store = portcullis_server::world::sqlite::Store::open(&site.files.path("data/portcullis.db")).unwrap();
+    let store = site.files.store().await;
     let now = site.gateway.now();
-    let entry = portcullis_server::world::sqlite::Revocation {
+    let entry = portcullis_server::world::store::Revocation {
         id: "r1".to_owned(),
         issuer: "test".to_owned(),
         jti: None,
@@ -72,7 +72,7 @@ async fn all_tokens_of_a_subject_are_taken_back_and_another_process_hears_of_it(
         created_at: now,
         expires_at: None,
     };
-    store.revoke_tokens(entry, "other").await.unwrap();
+    store.revocations.add(entry, "other").await.unwrap();
     within("the other process' word", async { while status(&site, &rita).await != 401 {} }).await;
     assert_eq!(status(&site, &wanda).await, 200);
     store.close().await;

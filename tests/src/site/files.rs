@@ -1,9 +1,13 @@
 //! The files of a site, its certificates and its logs.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use portcullis_certs::{Authority, Leaf, Purpose, Validity};
+use portcullis_server::world::clock::SystemClock;
+use portcullis_server::world::sqlite::Sqlite;
+use portcullis_server::world::store::Stored;
 use serde_json::Value;
 
 /// The files of a site.
@@ -31,6 +35,12 @@ impl Files {
 
     pub fn read(&self, name: &str) -> String {
         std::fs::read_to_string(self.path(name)).unwrap_or_default()
+    }
+
+    /// Opens the store as another process would.
+    pub async fn store(&self) -> Stored {
+        let store = Sqlite::open(&self.path("data/portcullis.db"), Arc::new(SystemClock::start())).expect("the store");
+        Stored::open(Arc::new(store)).await.expect("the store")
     }
 
     /// Rewrites a file by replacing `from` with `to`; panics when `from` is not there.

@@ -14,13 +14,13 @@ use portcullis_core::request::Authority;
 use super::Admin;
 use super::problem::Refused;
 use crate::world::random;
-use crate::world::sqlite::{Claim, Store};
+use crate::world::store::{AdminKey, Claim};
 
 /// Makes the admin key when the store has none, and writes it to `admin.key` in `data`, mode 0600.
-pub(crate) async fn ensure_key(store: &Store, data: &Path, now: Now) -> Result<PathBuf, String> {
+pub(crate) async fn ensure_key(kept: &AdminKey, data: &Path, now: Now) -> Result<PathBuf, String> {
     let file = data.join("admin.key");
     let key = mint("admin")?;
-    let made = store.set_admin_key_hash(key.hash, "gateway", now.wall).await.map_err(|error| error.to_string())?;
+    let made = kept.claim(key.hash, "gateway", now.wall).await.map_err(|error| error.to_string())?;
     if made == Claim::Made {
         let text = format!("{}\n", key.text.expose());
         portcullis_certs::write_private(&file, text.as_bytes()).map_err(|error| error.to_string())?;
@@ -47,7 +47,7 @@ pub(super) async fn judge(admin: &Admin, headers: &HeaderMap) -> Result<(), Refu
     };
     let wrong = || Refused::new(StatusCode::UNAUTHORIZED, "invalid_api_key", "this is not the admin key");
     let key = KeyText::parse(shown).map_err(|_| wrong())?;
-    let hash = admin.store.admin_key_hash().await.map_err(|error| Refused::store(&error))?;
+    let hash = admin.store.admin_key.hash().await.map_err(|error| Refused::store(&error))?;
     match hash {
         Some(hash) if verify_slices_are_equal(&key.hash(), &hash).is_ok() => Ok(()),
         Some(_) | None => Err(wrong()),

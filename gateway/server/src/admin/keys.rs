@@ -19,7 +19,7 @@ use validator::{Validate, ValidationError};
 
 use super::problem::{FieldFault, Refused};
 use super::{Admin, access};
-use crate::world::sqlite::{NewKey, StoreError};
+use crate::world::store::{NewKey, StoreError};
 
 /// How long a key holds when nobody says.
 const USUAL_LIFE: Duration = Duration::from_hours(2160);
@@ -181,7 +181,7 @@ pub(super) async fn create(
         created_at: now,
         expires_at,
     };
-    let record = admin.store.create_key(record, "admin").await.map_err(|error| Refused::store(&error))?;
+    let record = admin.store.keys.create(record, "admin").await.map_err(|error| Refused::store(&error))?;
     let location = HeaderValue::try_from(format!("/v1/keys/{}", record.id));
     let mut response = (StatusCode::CREATED, Json(shown(&record, now, Some(key.text.expose())))).into_response();
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -205,7 +205,7 @@ pub(super) async fn list(
 ) -> Result<Response, Refused> {
     let Query(page) = page?;
     let limit = page.limit.unwrap_or(PAGE);
-    let found = admin.store.list_keys(page.owner.as_deref(), limit, page.cursor.as_deref()).await;
+    let found = admin.store.keys.list(page.owner.as_deref(), limit, page.cursor.as_deref()).await;
     let found = found.map_err(|error| match error {
         StoreError::Cursor => Refused::new(StatusCode::BAD_REQUEST, "invalid_parameter", "`cursor` is none of ours"),
         other => Refused::store(&other),
@@ -220,7 +220,7 @@ pub(super) async fn show(
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Refused> {
     let Path(id) = id?;
-    let found = admin.store.find_key(&id).await.map_err(|error| Refused::store(&error))?;
+    let found = admin.store.keys.find(&id).await.map_err(|error| Refused::store(&error))?;
     let key = found.ok_or_else(no_such_key)?.record;
     Ok(Json(shown(&key, admin.shared.world.clock.now().wall, None)).into_response())
 }
@@ -231,7 +231,7 @@ pub(super) async fn revoke(
 ) -> Result<Response, Refused> {
     let Path(id) = id?;
     let now = admin.shared.world.clock.now().wall;
-    let revoked = admin.store.revoke_key(&id, "admin", now).await.map_err(|error| Refused::store(&error))?;
+    let revoked = admin.store.keys.revoke(&id, "admin", now).await.map_err(|error| Refused::store(&error))?;
     let key = revoked.ok_or_else(no_such_key)?;
     Ok(Json(shown(&key, now, None)).into_response())
 }

@@ -13,7 +13,7 @@ use validator::Validate;
 
 use super::problem::{FieldFault, Refused};
 use super::{Admin, access, keys};
-use crate::world::sqlite::{Revocation, StoreError};
+use crate::world::store::{Revocation, StoreError};
 
 /// Entries on one page.
 const PAGE: u32 = 50;
@@ -95,7 +95,7 @@ pub(super) async fn create(
         created_at: now,
         expires_at,
     };
-    admin.store.revoke_tokens(entry.clone(), "admin").await.map_err(|error| Refused::store(&error))?;
+    admin.store.revocations.add(entry.clone(), "admin").await.map_err(|error| Refused::store(&error))?;
     let mut response = (StatusCode::CREATED, Json(shown(&entry))).into_response();
     if let Ok(location) = HeaderValue::try_from(format!("/v1/revocations/{}", entry.id)) {
         response.headers_mut().insert(header::LOCATION, location);
@@ -115,7 +115,7 @@ pub(super) async fn list(
     page: Result<Query<Page>, QueryRejection>,
 ) -> Result<Response, Refused> {
     let Query(page) = page?;
-    let found = admin.store.list_revocations(page.limit.unwrap_or(PAGE), page.cursor.as_deref()).await;
+    let found = admin.store.revocations.list(page.limit.unwrap_or(PAGE), page.cursor.as_deref()).await;
     let found = found.map_err(|error| match error {
         StoreError::Cursor => Refused::new(StatusCode::BAD_REQUEST, "invalid_parameter", "`cursor` is none of ours"),
         other => Refused::store(&other),
@@ -130,7 +130,7 @@ pub(super) async fn remove(
 ) -> Result<Response, Refused> {
     let Path(id) = id?;
     let now = admin.shared.world.clock.now().wall;
-    let removed = admin.store.forget_revocation(&id, "admin", now).await.map_err(|error| Refused::store(&error))?;
+    let removed = admin.store.revocations.remove(&id, "admin", now).await.map_err(|error| Refused::store(&error))?;
     match removed {
         Some(()) => Ok(StatusCode::NO_CONTENT.into_response()),
         None => Err(Refused::new(StatusCode::NOT_FOUND, "revocation_not_found", "there is no revocation with this id")),

@@ -40,7 +40,7 @@ pub(super) async fn report(admin: &Admin) -> Report {
     let now = admin.shared.world.clock.now().wall;
     let mut dependencies = vec![Dependency {
         name: "store".to_owned(),
-        state: if admin.store.admin_key_hash().await.is_ok() { "up" } else { "down" },
+        state: if admin.store.admin_key.hash().await.is_ok() { "up" } else { "down" },
         detail: String::new(),
         failure_mode: "keys answer from memory, then 503; admin writes answer 503",
     }];

@@ -20,7 +20,7 @@ use crate::demo::idp::{LocalIdp, User};
 use crate::demo::{app, shipped};
 use crate::world::clock::{SystemClock, system_time};
 use crate::world::log;
-use crate::world::sqlite::NewKey;
+use crate::world::store::NewKey;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -247,7 +247,7 @@ async fn reader_key(gateway: &Gateway) -> Result<String, String> {
         created_at: gateway.now(),
         expires_at: Some(gateway.now().plus(std::time::Duration::from_hours(2160))),
     };
-    gateway.store().create_key(record, "demo").await.map_err(|error| error.to_string())?;
+    gateway.store().keys.create(record, "demo").await.map_err(|error| error.to_string())?;
     Ok(key.text.expose().to_owned())
 }
 

@@ -4,29 +4,19 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
-use portcullis_core::identify::Revocations;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-use super::cache::KeyCache;
-use super::{StoreError, keys, revocations};
+use crate::world::store::{Changed, Ears};
 
 /// How often an idle thread looks whether another process has written the file.
 const POLL: Duration = Duration::from_millis(250);
-
-/// How long last uses wait to be written together.
-const TOUCH: Duration = Duration::from_secs(5);
-
-/// Idle looks after which last uses are written although no later use has told that it is time.
-const IDLE: u32 = 20;
 
 pub(super) type Job = Box<dyn FnOnce(&mut Desk) + Send>;
 
 pub(super) struct Desk {
     pub(super) connection: Connection,
-    pub(super) cache: Arc<KeyCache>,
-    revoked: Arc<ArcSwap<Revocations>>,
+    ears: Arc<Ears>,
     /// `PRAGMA data_version`: moves when another connection has committed.
     version: Option<i64>,
     /// Somebody waits for the file to be closed.
@@ -34,15 +24,14 @@ pub(super) struct Desk {
 }
 
 impl Desk {
-    pub(super) fn new(connection: Connection, cache: Arc<KeyCache>, revoked: Arc<ArcSwap<Revocations>>) -> Self {
-        let mut desk = Self { connection, cache, revoked, version: None, closing: None };
+    pub(super) fn new(connection: Connection, ears: Arc<Ears>) -> Self {
+        let mut desk = Self { connection, ears, version: None, closing: None };
         desk.watch();
         desk
     }
 
     /// Works until nobody is left who could send a job, or somebody wants the file closed.
     pub(super) fn work(mut self, jobs: &Receiver<Job>) {
-        let mut idle = 0;
         loop {
             match jobs.recv_timeout(POLL) {
                 Ok(job) => {
@@ -51,36 +40,16 @@ impl Desk {
                         break;
                     }
                 }
-                Err(RecvTimeoutError::Timeout) => idle += 1,
+                Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
             self.watch();
-            let wait = if idle >= IDLE { Duration::ZERO } else { TOUCH };
-            if idle >= IDLE {
-                idle = 0;
-            }
-            // What could not be written is lost, as promised; the next uses note themselves again.
-            let _ = self.write_touched(wait);
         }
-        let _ = self.write_touched(Duration::ZERO);
         let Self { connection, closing, .. } = self;
         drop(connection);
         if let Some(closed) = closing {
             let _ = closed.send(());
         }
-    }
-
-    pub(super) fn write_touched(&mut self, wait: Duration) -> Result<(), StoreError> {
-        match self.cache.take_touched(wait) {
-            Some(touched) => keys::touch(&mut self.connection, touched.used.into_iter()),
-            None => Ok(()),
-        }
-    }
-
-    /// Puts the list as it stands in the file in force.
-    pub(super) fn read_revocations(&mut self) -> Result<(), StoreError> {
-        self.revoked.store(Arc::new(revocations::all(&self.connection)?));
-        Ok(())
     }
 
     fn watch(&mut self) {
@@ -91,12 +60,7 @@ impl Desk {
         // A file that cannot be read now: whatever was known may be out of date.
         let version = version.ok();
         if version.is_none() || version != self.version {
-            self.cache.begin_generation();
-            // What cannot be read now is read when it can: until then the last list holds.
-            if self.read_revocations().is_err() {
-                self.version = None;
-                return;
-            }
+            self.ears.tell(&Changed::Unknown);
         }
         self.version = version;
     }

@@ -6,21 +6,13 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, OpenFlags};
 
-use super::StoreError;
+use super::migrate::{KNOWN, OURS, format, migrate};
+use crate::world::store::StoreError;
 
 /// How long a write waits for another process's.
 const PATIENCE: Duration = Duration::from_secs(2);
-
-/// The greatest format this version knows (`PRAGMA user_version`).
-const KNOWN: i64 = 2;
-
-/// Each format, and what it adds to the one before it.
-const MIGRATIONS: [(i64, &str); 2] = [(1, include_str!("0001.sql")), (KNOWN, include_str!("0002.sql"))];
-
-/// Marks the file as ours: `ptcl` in ASCII (`PRAGMA application_id`).
-const OURS: i64 = 0x7074_636c;
 
 pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
     make_private(path).map_err(|error| StoreError::Failed(error.to_string()))?;
@@ -93,25 +85,6 @@ fn make_private(path: &Path) -> io::Result<()> {
         }
         Err(error) => Err(error),
     }
-}
-
-fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
-    if format(connection)? == KNOWN {
-        return Ok(());
-    }
-    let change = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    // Another process may have done it while we waited for the lock.
-    let done = format(&change)?;
-    for (_, step) in MIGRATIONS.iter().filter(|(format, _)| *format > done) {
-        change.execute_batch(step)?;
-    }
-    change.pragma_update(None, "application_id", OURS)?;
-    change.pragma_update(None, "user_version", KNOWN)?;
-    Ok(change.commit()?)
-}
-
-fn format(connection: &Connection) -> Result<i64, StoreError> {
-    Ok(connection.query_row("PRAGMA user_version", [], |row| row.get(0))?)
 }
 
 fn mark(connection: &Connection) -> Result<i64, StoreError> {
