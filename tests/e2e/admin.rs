@@ -2,5 +2,7 @@
 
 mod access;
 mod faults;
+mod frame;
+mod roles;
 mod status;
 mod store;

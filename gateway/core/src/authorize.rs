@@ -5,6 +5,7 @@
 
 mod bind;
 mod context;
+mod direct;
 mod fault;
 mod policies;
 mod principal;
@@ -24,9 +25,11 @@ use http::{HeaderMap, Method};
 use serde_json::Value;
 
 pub use bind::{About, BodyUse, Caller, RouteFacts, RouteFault};
+pub use direct::Direct;
 pub use fault::{PolicyFault, Source};
 pub use policies::Policies;
 pub use suite::{Outcome, Report};
+pub(crate) use typed::ip_expression;
 
 use crate::gather::Param;
 use crate::identify::Identity;
@@ -99,24 +102,7 @@ impl Authorize {
             .cedar(question, identity, resource)
             .map_err(|why| Denied::by_nobody(Refusal::new(Code::PolicyError).because(why)))?;
         let response = Authorizer::new().is_authorized(&request, &self.policies, &entities);
-        let diagnostics = response.diagnostics();
-        if let Some(error) = diagnostics.errors().next() {
-            let failed = self.notes(
-                diagnostics
-                    .errors()
-                    .map(|cedar_policy::AuthorizationError::PolicyEvaluationError(error)| error.policy_id()),
-            );
-            return Err(Denied::failed(failed, &error.to_string()));
-        }
-        let determining = self.notes(diagnostics.reason());
-        match response.decision() {
-            Decision::Allow => Ok(Grant { policies: ids(&determining), reasons: reasons(&determining) }),
-            Decision::Deny if determining.is_empty() => {
-                let why = format!("no policy permits {} to {}", identity.principal, self.action);
-                Err(Denied::by_nobody(Refusal::new(Code::Forbidden).because(why)))
-            }
-            Decision::Deny => Err(Denied::forbidden(determining)),
-        }
+        answer(&self.compiled, &response, || format!("no policy permits {} to {}", identity.principal, self.action))
     }
 
     /// What [`Self::authorize`] answered this identity before, where nothing that a request says can make a
@@ -144,7 +130,7 @@ impl Authorize {
 
     /// Ids of the policies that can concern this route, in the order of the files.
     pub fn policy_ids(&self) -> Vec<Arc<str>> {
-        ids(&self.notes(self.policies.policies().map(cedar_policy::Policy::id)))
+        ids(&notes(&self.compiled, self.policies.policies().map(cedar_policy::Policy::id)))
     }
 
     /// Request and store, both held against the schema. `Err` is for the operator.
@@ -166,16 +152,42 @@ impl Authorize {
         let entities = self.base.clone().add_entities(added, None);
         entities.map(|entities| (request, entities)).map_err(|_| "the entities contradict each other".to_owned())
     }
+}
 
-    fn notes<'a>(&self, ids: impl Iterator<Item = &'a PolicyId>) -> Vec<Arc<Note>> {
-        let mut notes: Vec<Arc<Note>> = ids.filter_map(|id| self.compiled.notes.get(id).cloned()).collect();
-        notes.sort_by_key(|note| note.order);
-        notes
+/// What Cedar answered, in our words. Any error refuses. `nobody`: what is said when no policy had a say.
+fn answer(
+    compiled: &Compiled,
+    response: &cedar_policy::Response,
+    nobody: impl FnOnce() -> String,
+) -> Result<Grant, Denied> {
+    let diagnostics = response.diagnostics();
+    if let Some(error) = diagnostics.errors().next() {
+        let failed = notes(
+            compiled,
+            diagnostics
+                .errors()
+                .map(|cedar_policy::AuthorizationError::PolicyEvaluationError(error)| error.policy_id()),
+        );
+        return Err(Denied::failed(failed, &error.to_string()));
+    }
+    let determining = notes(compiled, diagnostics.reason());
+    match response.decision() {
+        Decision::Allow => Ok(Grant { policies: ids(&determining), reasons: reasons(&determining) }),
+        Decision::Deny if determining.is_empty() => {
+            Err(Denied::by_nobody(Refusal::new(Code::Forbidden).because(nobody())))
+        }
+        Decision::Deny => Err(Denied::forbidden(determining)),
     }
 }
 
+fn notes<'a>(compiled: &Compiled, ids: impl Iterator<Item = &'a PolicyId>) -> Vec<Arc<Note>> {
+    let mut notes: Vec<Arc<Note>> = ids.filter_map(|id| compiled.notes.get(id).cloned()).collect();
+    notes.sort_by_key(|note| note.order);
+    notes
+}
+
 impl Denied {
-    fn by_nobody(refusal: Refusal) -> Self {
+    pub(crate) fn by_nobody(refusal: Refusal) -> Self {
         Self { refusal, policies: Vec::new(), reasons: Vec::new() }
     }
 

@@ -33,6 +33,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 
 // Each stage owns the text of its own part.
+pub use crate::govern::AdminConfig;
 pub use crate::guard::{GuardConfig, Network};
 pub use crate::identify::{Authenticate, IntrospectionConfig, Method, Secret, TokenSourceConfig};
 pub use crate::limit::{By as LimitBy, LimitConfig, OnStoreFailure};
@@ -68,6 +69,9 @@ pub struct Config {
     /// Where the gateway listens and what a connection may cost. A change here needs a restart.
     #[schemars(default)]
     pub server: ServerConfig,
+    /// Who else than the holder of the admin key may use the admin API.
+    #[schemars(default)]
+    pub admin: AdminConfig,
     /// The certificates of the public HTTPS listener.
     #[schemars(default)]
     pub tls: TlsConfig,

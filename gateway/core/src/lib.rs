@@ -22,6 +22,8 @@ pub mod authorize;
 
 pub mod validate;
 
+pub mod govern;
+
 pub mod journey;
 
 pub mod refusal;

@@ -16,10 +16,11 @@ pub use rules::{Modes, Rules};
 
 use crate::authorize::Policies;
 use crate::config::{
-    Config, CountersConfig, ObserveConfig, RouteConfig, ServerConfig, StoreConfig, TlsConfig, TokenSourceConfig,
-    UpstreamConfig,
+    AdminConfig, Config, CountersConfig, ObserveConfig, RouteConfig, ServerConfig, StoreConfig, TlsConfig,
+    TokenSourceConfig, UpstreamConfig,
 };
 use crate::framing::Framing;
+use crate::govern::Governance;
 use crate::identify::jwks::{KeyOrigin, SourceSpec};
 use crate::identify::{IntrospectionConfig, Judges};
 use crate::mode::Mode;
@@ -37,6 +38,7 @@ pub struct Snapshot {
     rules: Vec<Arc<Rules>>,
     by_name: HashMap<Arc<str>, usize>,
     policies: Policies,
+    governance: Governance,
     judges: Arc<Judges>,
     config: Config,
     public_url: String,
@@ -76,6 +78,15 @@ impl Snapshot {
 
     pub fn policies(&self) -> &Policies {
         &self.policies
+    }
+
+    /// Who may run this gateway.
+    pub fn governance(&self) -> &Governance {
+        &self.governance
+    }
+
+    pub fn admin(&self) -> &AdminConfig {
+        &self.config.admin
     }
 
     /// Whether this peer's `X-Forwarded-*` are believed.

@@ -27,6 +27,11 @@ impl PolicyFault {
         Self { file: file.to_owned(), offset: None, len: 0, message: message.into(), help: None }
     }
 
+    /// A fault of a whole file.
+    pub(crate) fn whole(file: &str, message: impl Into<String>) -> Self {
+        Self::new(file, message)
+    }
+
     pub(super) fn at(mut self, span: Option<(usize, usize)>) -> Self {
         if let Some((offset, len)) = span {
             self.offset = Some(offset);

@@ -132,7 +132,7 @@ fn address(text: &str) -> Option<RestrictedExpression> {
 }
 
 /// A client's address as `ipaddr`; IPv4 inside IPv6 is the IPv4 address it means.
-pub(super) fn ip_expression(ip: IpAddr) -> RestrictedExpression {
+pub(crate) fn ip_expression(ip: IpAddr) -> RestrictedExpression {
     RestrictedExpression::new_ip(ip_text(ip))
 }
 

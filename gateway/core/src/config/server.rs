@@ -18,7 +18,8 @@ pub struct ServerConfig {
     pub http: Listener,
     /// A public plain HTTP listener behind a platform that terminates TLS. It answers `trusted_proxies` only.
     pub plain: Listener,
-    /// The admin API, `/livez`, `/readyz` and `/metrics`, over HTTPS. Must be a loopback address.
+    /// The admin API, `/livez`, `/readyz` and `/metrics`, over HTTPS. A loopback address, unless
+    /// `admin.issuers` says whose tokens are taken: from elsewhere nothing but those opens it.
     pub admin: Listener,
     /// `/livez`, `/readyz` and `/metrics` alone, over plain HTTP and without detail, for probes and scrapers.
     pub probes: Listener,

@@ -72,6 +72,13 @@ pub const ADMIN_ONLY: &[Row] = &[
         remedy: "List the revocations; one that has ended is forgotten.",
     },
     Row {
+        name: "precondition_failed",
+        status: 412,
+        title: "Precondition failed",
+        detail: "It has changed since: `If-Match` names another version than there is now.",
+        remedy: "Read it again, look at what has changed, and send the `ETag` you get then.",
+    },
+    Row {
         name: "config_refused",
         status: 422,
         title: "Configuration refused",

@@ -1,5 +1,6 @@
 //! From files to a snapshot: a pure function of what the source says. All errors at once.
 
+mod governance;
 mod policies;
 mod route;
 
@@ -29,6 +30,7 @@ pub fn compile(entry: &Path, source: &dyn Source) -> Result<Built, Vec<ConfigErr
     let judges = judges(&mut work);
     let Some(judges) = judges else { return Err(work.into_errors()) };
     let judges = Arc::new(judges);
+    let governance = governance::compile(&mut work, source, &judges);
 
     let mut entries = Vec::new();
     let mut rules = Vec::new();
@@ -43,7 +45,8 @@ pub fn compile(entry: &Path, source: &dyn Source) -> Result<Built, Vec<ConfigErr
     clashes(&mut work, &rules);
     serveable(&mut work);
     note_certificates(&mut work, source);
-    let (Some(policies), Some(table), true) = (policies, table, work.errors.is_empty()) else {
+    let (Some(policies), Some(governance), Some(table), true) = (policies, governance, table, work.errors.is_empty())
+    else {
         return Err(work.into_errors());
     };
 
@@ -69,6 +72,7 @@ pub fn compile(entry: &Path, source: &dyn Source) -> Result<Built, Vec<ConfigErr
         rules: rules.into_iter().map(Arc::new).collect(),
         by_name,
         policies: policies.policies,
+        governance,
         judges,
         config,
         public_url,

@@ -1,18 +1,23 @@
-//! Who may use the admin API? Whoever holds the admin key, from a client that names this listener.
+//! Who uses the admin API, and from where? Whoever holds the admin key, a key with a role of ours, or a token that
+//! `[admin]` takes; from a client that names this listener.
 
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use axum::extract::{Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use portcullis_core::identify::{KeyText, Minted};
+use portcullis_core::govern::Administrator;
+use portcullis_core::identify::{KEY_PREFIX, KeyText, Minted, Principal};
 use portcullis_core::moment::Now;
-use portcullis_core::request::Authority;
+use portcullis_core::request::{Authority, CanonicalPath, DeclaredBody, Request as Asked, Scheme};
 
 use super::Admin;
 use super::problem::Refused;
+use crate::control::Published;
 use crate::world::random;
 use crate::world::store::{AdminKey, Claim};
 
@@ -36,56 +41,98 @@ pub(crate) fn mint(env: &str) -> Result<Minted, String> {
     KeyText::mint(env, id, secret).map_err(|fault| format!("no key could be made: {fault:?}"))
 }
 
-/// Whether the request shows the admin key.
+/// Who asks.
 ///
 /// # Errors
-/// 401 for none or another, 503 when the store cannot tell.
-pub(super) async fn judge(admin: &Admin, headers: &HeaderMap) -> Result<(), Refused> {
-    let Some(shown) = shown(headers) else {
-        let detail = "this needs the admin key, as a bearer token";
+/// 401 for nobody, or a credential that is none here; 503 when that cannot be told.
+pub(super) async fn who(
+    admin: &Admin,
+    published: &Published,
+    parts: &Parts,
+    peer: IpAddr,
+) -> Result<Administrator, Refused> {
+    let Some(shown) = shown(&parts.headers) else {
+        let detail = "this needs the admin key, or another credential of an administrator, as a bearer token";
         return Err(Refused::new(StatusCode::UNAUTHORIZED, "authentication_required", detail));
     };
-    let wrong = || Refused::new(StatusCode::UNAUTHORIZED, "invalid_api_key", "this is not the admin key");
-    let key = KeyText::parse(shown).map_err(|_| wrong())?;
-    let hash = admin.store.admin_key.hash().await.map_err(|error| Refused::store(&error))?;
-    match hash {
-        Some(hash) if verify_slices_are_equal(&key.hash(), &hash).is_ok() => Ok(()),
-        Some(_) | None => Err(wrong()),
+    let governance = published.snapshot.governance();
+    if let Ok(key) = KeyText::parse(shown) {
+        let hash = admin.store.admin_key.hash().await.map_err(|error| Refused::store(&error))?;
+        if hash.is_some_and(|hash| verify_slices_are_equal(&key.hash(), &hash).is_ok()) {
+            here(peer)?;
+            return Ok(governance.holder_of_the_admin_key()?);
+        }
+    } else if shown.starts_with(KEY_PREFIX) || published.snapshot.admin().issuers.is_empty() {
+        return Err(no_credential());
     }
+    let path = parts.uri.path();
+    let path = CanonicalPath::parse(path).or_else(|_| CanonicalPath::parse("/")).map_err(|_| no_credential())?;
+    let host = host(&parts.headers, parts);
+    let asked = Asked {
+        method: &parts.method,
+        scheme: Scheme::Https,
+        host: host.host,
+        path,
+        query: parts.uri.query(),
+        headers: &parts.headers,
+        version: parts.version,
+        client: peer,
+        peer,
+        certificate: None,
+        body: DeclaredBody::Unknown,
+    };
+    let world = &admin.shared.world;
+    let identity = governance.identify().identify(&asked, world.sources(), world.clock.now()).await?;
+    match identity.principal {
+        Principal::Client(_) | Principal::User(_) => {}
+        Principal::Anonymous | Principal::ApiKey(_) | Principal::Certificate(_) => here(peer)?,
+    }
+    governance.administrator(&identity)?.ok_or_else(no_credential)
+}
+
+fn no_credential() -> Refused {
+    Refused::new(StatusCode::UNAUTHORIZED, "invalid_api_key", "this is not the admin key")
+}
+
+/// Keys do not travel: where `server.admin` listens for others too, those show tokens.
+fn here(peer: IpAddr) -> Result<(), Refused> {
+    if peer.is_loopback() {
+        return Ok(());
+    }
+    let detail = "keys open the admin API from this machine only; from elsewhere it takes tokens of `admin.issuers`";
+    Err(Refused::new(StatusCode::UNAUTHORIZED, "invalid_api_key", detail))
 }
 
 /// The bearer token or `X-API-Key`; one that is not ASCII reads as empty, and no key is that.
 fn shown(headers: &HeaderMap) -> Option<&str> {
-    let bearer = headers
+    let authorization = headers
         .get(header::AUTHORIZATION)
         .and_then(|value| value.to_str().ok())
         .and_then(|value| value.split_once(' '))
-        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer") || scheme.eq_ignore_ascii_case("dpop"))
         .map(|(_, token)| token);
-    bearer.or_else(|| headers.get("x-api-key").map(|value| value.to_str().unwrap_or_default()))
+    authorization.or_else(|| headers.get("x-api-key").map(|value| value.to_str().unwrap_or_default()))
 }
 
-/// Refuses whoever does not hold the key.
-pub(super) async fn demand_key(State(admin): State<Admin>, request: Request, next: Next) -> Response {
-    match judge(&admin, request.headers()).await {
-        Ok(()) => next.run(request).await,
-        Err(refused) => refused.into_response(),
-    }
+/// Whom the client means to speak to; a name that is nobody's where it says none.
+fn host<'a>(headers: &'a HeaderMap, parts: &'a Parts) -> Authority<'a> {
+    let nobody = Authority { host: "".into(), port: None };
+    Authority::parse(named(headers, &parts.uri)).unwrap_or(nobody)
+}
+
+fn named<'a>(headers: &'a HeaderMap, uri: &'a axum::http::Uri) -> &'a str {
+    let host = headers.get(header::HOST).and_then(|value| value.to_str().ok());
+    host.or_else(|| uri.authority().map(axum::http::uri::Authority::as_str)).unwrap_or_default()
 }
 
 /// Refuses what a page of another origin, or a name that was rebound to us, makes a browser send.
-pub(super) async fn check_host(State(_): State<Admin>, request: Request, next: Next) -> Response {
-    let host = request.headers().get(header::HOST).and_then(|value| value.to_str().ok());
-    let host = host.or_else(|| request.uri().authority().map(axum::http::uri::Authority::as_str)).unwrap_or_default();
-    let local = Authority::parse(host).is_ok_and(|authority| {
-        authority.host == "localhost"
-            || authority.host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
-    });
-    if !local {
+pub(super) async fn check_host(State(admin): State<Admin>, request: Request, next: Next) -> Response {
+    let host = named(request.headers(), request.uri());
+    if !Authority::parse(host).is_ok_and(|authority| is_ours(&admin, &authority)) {
         return Refused::new(
             StatusCode::MISDIRECTED_REQUEST,
             "misdirected_request",
-            "the admin API answers to loopback names only",
+            "the admin API answers to loopback names and `admin.hosts` only",
         )
         .into_response();
     }
@@ -101,4 +148,13 @@ pub(super) async fn check_host(State(_): State<Admin>, request: Request, next: N
         .into_response();
     }
     next.run(request).await
+}
+
+/// A loopback name, the very address that is listened on, or one of `admin.hosts`.
+fn is_ours(admin: &Admin, authority: &Authority<'_>) -> bool {
+    let published = admin.shared.current();
+    let listened = published.snapshot.server().admin.address().map(|address| address.ip());
+    authority.host == "localhost"
+        || published.snapshot.admin().hosts.iter().any(|host| *host == authority.host)
+        || authority.host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback() || Some(address) == listened)
 }

@@ -1,10 +1,12 @@
 //! Is it alive, is it able, and what are its numbers? Without a credential, and without detail.
 
-use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::extract::{Request, State};
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use portcullis_core::govern::Subject;
 
-use super::{Admin, access, status};
+use super::problem::Refused;
+use super::{Admin, access, frame, status};
 
 pub(super) async fn livez() -> &'static str {
     "ok\n"
@@ -15,12 +17,20 @@ pub(super) async fn readyz() -> (StatusCode, &'static str) {
     (StatusCode::OK, "ready\n")
 }
 
-/// The same, with detail for whoever shows the admin key.
-pub(super) async fn readyz_in_detail(State(admin): State<Admin>, headers: HeaderMap) -> Response {
-    match access::judge(&admin, &headers).await {
+/// The same, with detail for whoever may see the status.
+pub(super) async fn readyz_in_detail(State(admin): State<Admin>, request: Request) -> Response {
+    match may_see(&admin, request).await {
         Ok(()) => axum::Json(status::report(&admin).await).into_response(),
         Err(_) => readyz().await.into_response(),
     }
+}
+
+async fn may_see(admin: &Admin, request: Request) -> Result<(), Refused> {
+    let (parts, _) = request.into_parts();
+    let (published, peer) = (admin.shared.current(), frame::peer(&parts));
+    let who = access::who(admin, &published, &parts, peer).await?;
+    let seen = published.snapshot.governance().may(&who, "showStatus", Subject::Gateway, peer);
+    seen.map(|_| ()).map_err(|denied| denied.refusal.into())
 }
 
 pub(super) async fn metrics(State(admin): State<Admin>) -> Response {

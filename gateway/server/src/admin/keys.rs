@@ -8,15 +8,20 @@ use axum::extract::rejection::{BytesRejection, PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use portcullis_core::config::ContentHash;
+use portcullis_core::govern::{KeyFacts, Subject};
 use portcullis_core::identify::KeyRecord;
 use portcullis_core::moment::Moment;
 use portcullis_core::units::Span;
+use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use serde_path_to_error::Segment;
 use validator::{Validate, ValidationError};
 
+use super::call::{Call, Purpose, etag};
+use super::operation::{About, Operation};
 use super::problem::{FieldFault, Refused};
 use super::{Admin, access};
 use crate::world::store::{NewKey, StoreError};
@@ -26,14 +31,50 @@ const USUAL_LIFE: Duration = Duration::from_hours(2160);
 /// Keys on one page.
 const PAGE: u32 = 50;
 
-#[derive(Debug, Deserialize, Validate)]
+pub(super) fn operations() -> Vec<Operation> {
+    vec![
+        Operation::get("/v1/keys", "listKeys", "The API keys, oldest first; of a key manager, those it manages.", list)
+            .query::<Page>()
+            .answers::<Keys<'static>>(200),
+        Operation::post(
+            "/v1/keys",
+            "createKey",
+            "Makes an API key. Its secret is in this answer and nowhere else.",
+            create,
+        )
+        .about(About::NewKey)
+        .body::<Wanted>()
+        .answers::<Shown<'static>>(201)
+        .answers::<Shown<'static>>(200),
+        Operation::get("/v1/keys/{id}", "showKey", "One API key.", show)
+            .about(About::Key)
+            .answers::<Shown<'static>>(200)
+            .refuses(404, "key_not_found"),
+        Operation::delete("/v1/keys/{id}", "revokeKey", "Revokes an API key, at once. The record stays.", revoke)
+            .about(About::Key)
+            .answers::<Shown<'static>>(200)
+            .refuses(404, "key_not_found")
+            .refuses(412, "precondition_failed"),
+    ]
+}
+
+/// What policies may know of a key.
+pub(super) fn facts(key: &KeyRecord) -> KeyFacts<'_> {
+    let project = key.metadata.get("project").and_then(Value::as_str);
+    KeyFacts { id: &key.id, owner: &key.owner, project, roles: &key.roles }
+}
+
+#[derive(Debug, Deserialize, JsonSchema, Validate)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Wanted {
+    /// What it is for.
     #[validate(length(min = 1, max = 100, message = "1 to 100 characters"), custom(function = printable))]
     name: String,
+    /// Who answers for it.
     #[serde(default)]
     #[validate(length(max = 200, message = "at most 200 characters"), custom(function = printable))]
     owner: String,
+    /// `Group::"keys|<role>"` in policies. Those that begin with `portcullis:` are roles of the admin API.
     #[serde(default)]
     #[validate(length(max = 32, message = "at most 32 roles"), custom(function = words))]
     roles: Vec<String>,
@@ -43,6 +84,7 @@ pub(super) struct Wanted {
     /// `30d`, `never`; `90d` when left out.
     #[serde(default)]
     expires_in: Option<String>,
+    /// Attributes of the key in policies. `project` says whose key managers may manage it.
     #[serde(default)]
     metadata: Map<String, Value>,
 }
@@ -65,7 +107,9 @@ fn printable(text: &str) -> Result<(), ValidationError> {
     Ok(())
 }
 
-#[derive(Serialize)]
+/// An API key.
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "Key")]
 struct Shown<'a> {
     id: &'a str,
     name: &'a str,
@@ -76,9 +120,20 @@ struct Shown<'a> {
     created_at: i64,
     expires_at: Option<i64>,
     revoked_at: Option<i64>,
+    /// `active`, `expired` or `revoked`.
     state: &'static str,
+    /// The whole key, in the answer to its making alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     secret: Option<&'a str>,
+}
+
+/// One page of keys.
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "Keys")]
+struct Keys<'a> {
+    items: Vec<Shown<'a>>,
+    /// For `cursor`; null on the last page.
+    next_cursor: Option<String>,
 }
 
 fn shown<'a>(key: &'a KeyRecord, now: Moment, secret: Option<&'a str>) -> Shown<'a> {
@@ -164,13 +219,14 @@ pub(super) fn expiry(text: Option<&str>, now: Moment) -> Result<Option<Moment>, 
 
 pub(super) async fn create(
     State(admin): State<Admin>,
+    call: Call,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Refused> {
     let new: Wanted = parse(&body?)?;
     let now = admin.shared.world.clock.now().wall;
     let expires_at = expiry(new.expires_in.as_deref(), now)?;
     let key = access::mint("live").map_err(|fault| Refused::store(&fault))?;
-    let record = NewKey {
+    let new = NewKey {
         id: key.id.clone(),
         name: new.name,
         owner: new.owner,
@@ -181,7 +237,13 @@ pub(super) async fn create(
         created_at: now,
         expires_at,
     };
-    let record = admin.store.keys.create(record, "admin").await.map_err(|error| Refused::store(&error))?;
+    if call.purpose == Purpose::Rehearse {
+        let NewKey { id, name, owner, roles, scopes, metadata, hash, created_at, expires_at } = new;
+        let revoked_at = None;
+        let record = KeyRecord { id, name, owner, roles, scopes, metadata, hash, created_at, expires_at, revoked_at };
+        return Ok(Json(shown(&record, now, None)).into_response());
+    }
+    let record = admin.store.keys.create(new, call.actor()).await.map_err(|error| Refused::store(&error))?;
     let location = HeaderValue::try_from(format!("/v1/keys/{}", record.id));
     let mut response = (StatusCode::CREATED, Json(shown(&record, now, Some(key.text.expose())))).into_response();
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -191,16 +253,20 @@ pub(super) async fn create(
     Ok(response)
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Page {
+    /// Only this owner's.
     owner: Option<String>,
+    /// How many at most, up to 200.
     limit: Option<u32>,
+    /// `next_cursor` of the page before.
     cursor: Option<String>,
 }
 
 pub(super) async fn list(
     State(admin): State<Admin>,
+    call: Call,
     page: Result<Query<Page>, QueryRejection>,
 ) -> Result<Response, Refused> {
     let Query(page) = page?;
@@ -211,8 +277,10 @@ pub(super) async fn list(
         other => Refused::store(&other),
     })?;
     let now = admin.shared.world.clock.now().wall;
-    let items: Vec<Shown<'_>> = found.keys.iter().map(|key| shown(&key.record, now, None)).collect();
-    Ok(Json(serde_json::json!({ "items": items, "next_cursor": found.next })).into_response())
+    let records = found.keys.iter().map(|key| &*key.record);
+    let seen = records.filter(|key| call.may("showKey", Subject::Key(facts(key))).is_ok());
+    let items = seen.map(|key| shown(key, now, None)).collect();
+    Ok(Json(Keys { items, next_cursor: found.next }).into_response())
 }
 
 pub(super) async fn show(
@@ -222,18 +290,39 @@ pub(super) async fn show(
     let Path(id) = id?;
     let found = admin.store.keys.find(&id).await.map_err(|error| Refused::store(&error))?;
     let key = found.ok_or_else(no_such_key)?.record;
-    Ok(Json(shown(&key, admin.shared.world.clock.now().wall, None)).into_response())
+    Ok(tagged(&key, admin.shared.world.clock.now().wall))
 }
 
 pub(super) async fn revoke(
     State(admin): State<Admin>,
+    call: Call,
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Refused> {
     let Path(id) = id?;
     let now = admin.shared.world.clock.now().wall;
-    let revoked = admin.store.keys.revoke(&id, "admin", now).await.map_err(|error| Refused::store(&error))?;
+    let found = admin.store.keys.find(&id).await.map_err(|error| Refused::store(&error))?;
+    let key = found.ok_or_else(no_such_key)?.record;
+    call.expects(&tag(&key))?;
+    if call.purpose == Purpose::Rehearse {
+        let revoked = KeyRecord { revoked_at: key.revoked_at.or(Some(now)), ..KeyRecord::clone(&key) };
+        return Ok(tagged(&revoked, now));
+    }
+    let revoked = admin.store.keys.revoke(&id, call.actor(), now).await.map_err(|error| Refused::store(&error))?;
     let key = revoked.ok_or_else(no_such_key)?;
-    Ok(Json(shown(&key, now, None)).into_response())
+    Ok(tagged(&key, now))
+}
+
+/// One key, with its `ETag`.
+fn tagged(key: &KeyRecord, now: Moment) -> Response {
+    let mut response = Json(shown(key, now, None)).into_response();
+    response.headers_mut().extend(etag(&tag(key)));
+    response
+}
+
+/// Another one for every change of the record.
+fn tag(key: &KeyRecord) -> String {
+    let state = serde_json::to_vec(key).unwrap_or_default();
+    ContentHash::of(&state).to_string().chars().take(24).collect()
 }
 
 fn no_such_key() -> Refused {

@@ -5,6 +5,8 @@ use axum::extract::Path;
 use axum::extract::rejection::{BytesRejection, PathRejection, QueryRejection};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use portcullis_core::refusal::Refusal;
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -26,14 +28,20 @@ pub(super) struct FieldFault {
     pub(super) message: String,
 }
 
-#[derive(Serialize)]
-struct Document {
+/// A problem (RFC 9457).
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "Problem")]
+pub(super) struct Document {
+    /// The page that explains the code, relative to this listener.
     #[serde(rename = "type")]
     kind: String,
     title: &'static str,
     status: u16,
+    /// What happened here.
     detail: String,
+    /// Stable; `docs/refusals.md` lists them.
     code: &'static str,
+    /// What is wrong with the input, one by one; at most 10, and never a value that was sent.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<Value>,
 }
@@ -60,6 +68,17 @@ impl Refused {
         let detail = "the store cannot be used, and nothing was written";
         tracing::error!(%error, "store failed");
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "dependency_unavailable", detail)
+    }
+}
+
+impl From<Refusal> for Refused {
+    fn from(refusal: Refusal) -> Self {
+        let row = refusal.code.row();
+        let detail = if refusal.detail.is_empty() { row.detail.to_owned() } else { refusal.detail.into_owned() };
+        if !refusal.reason.is_empty() {
+            tracing::info!(code = row.name, reason = %refusal.reason, "the admin API refused");
+        }
+        Self::new(refusal.code.status(), row.name, detail)
     }
 }
 
@@ -102,10 +121,12 @@ impl IntoResponse for Refused {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if self.status == StatusCode::UNAUTHORIZED {
             // RFC 6750 §3: where nothing was shown, the challenge names no error.
-            let challenge = if self.code == "authentication_required" {
-                r#"Bearer realm="portcullis admin""#
-            } else {
-                r#"Bearer realm="portcullis admin", error="invalid_token", error_description="the key does not verify""#
+            let challenge = match self.code {
+                "authentication_required" => r#"Bearer realm="portcullis admin""#,
+                "invalid_api_key" => {
+                    r#"Bearer realm="portcullis admin", error="invalid_token", error_description="the key does not verify""#
+                }
+                _ => r#"Bearer realm="portcullis admin", error="invalid_token""#,
             };
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
         }

@@ -7,10 +7,12 @@ use axum::extract::{Path, Query, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use portcullis_core::moment::Moment;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use validator::Validate;
 
+use super::call::{Call, Purpose};
+use super::operation::Operation;
 use super::problem::{FieldFault, Refused};
 use super::{Admin, access, keys};
 use crate::world::store::{Revocation, StoreError};
@@ -18,9 +20,25 @@ use crate::world::store::{Revocation, StoreError};
 /// Entries on one page.
 const PAGE: u32 = 50;
 
-#[derive(Debug, Deserialize, Validate)]
+pub(super) fn operations() -> Vec<Operation> {
+    vec![
+        Operation::get("/v1/revocations", "listRevocations", "The tokens that were taken back, oldest first.", list)
+            .query::<Page>()
+            .answers::<Revocations>(200),
+        Operation::post("/v1/revocations", "createRevocation", "Takes back one token, or all of one subject.", create)
+            .body::<Wanted>()
+            .answers::<Shown>(201)
+            .answers::<Shown>(200),
+        Operation::delete("/v1/revocations/{id}", "deleteRevocation", "Takes an entry off the list.", remove)
+            .answers_nothing(204)
+            .refuses(404, "revocation_not_found"),
+    ]
+}
+
+#[derive(Debug, Deserialize, JsonSchema, Validate)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Wanted {
+    /// The alias of `[tokens.<alias>]`.
     issuer: String,
     #[serde(default)]
     #[validate(length(min = 1, max = 255, message = "1 to 255 characters"))]
@@ -40,17 +58,38 @@ pub(super) struct Wanted {
     reason: String,
 }
 
-fn shown(entry: &Revocation) -> Value {
-    json!({
-        "id": entry.id,
-        "issuer": entry.issuer,
-        "jti": entry.jti,
-        "sub": entry.sub,
-        "before": entry.before.map(Moment::seconds),
-        "reason": entry.reason,
-        "created_at": entry.created_at.seconds(),
-        "expires_at": entry.expires_at.map(Moment::seconds),
-    })
+/// Tokens that are no good before their time.
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "Revocation")]
+struct Shown {
+    id: String,
+    issuer: String,
+    jti: Option<String>,
+    sub: Option<String>,
+    before: Option<i64>,
+    reason: String,
+    created_at: i64,
+    expires_at: Option<i64>,
+}
+
+/// One page of them.
+#[derive(JsonSchema, Serialize)]
+struct Revocations {
+    items: Vec<Shown>,
+    next_cursor: Option<String>,
+}
+
+fn shown(entry: &Revocation) -> Shown {
+    Shown {
+        id: entry.id.clone(),
+        issuer: entry.issuer.clone(),
+        jti: entry.jti.clone(),
+        sub: entry.sub.clone(),
+        before: entry.before.map(Moment::seconds),
+        reason: entry.reason.clone(),
+        created_at: entry.created_at.seconds(),
+        expires_at: entry.expires_at.map(Moment::seconds),
+    }
 }
 
 fn fault(pointer: &str, keyword: &str, message: impl Into<String>) -> Refused {
@@ -73,6 +112,7 @@ fn judge(wanted: &Wanted, admin: &Admin) -> Result<(), Refused> {
 
 pub(super) async fn create(
     State(admin): State<Admin>,
+    call: Call,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Refused> {
     let wanted: Wanted = keys::parse(&body?)?;
@@ -95,7 +135,10 @@ pub(super) async fn create(
         created_at: now,
         expires_at,
     };
-    admin.store.revocations.add(entry.clone(), "admin").await.map_err(|error| Refused::store(&error))?;
+    if call.purpose == Purpose::Rehearse {
+        return Ok(Json(shown(&entry)).into_response());
+    }
+    admin.store.revocations.add(entry.clone(), call.actor()).await.map_err(|error| Refused::store(&error))?;
     let mut response = (StatusCode::CREATED, Json(shown(&entry))).into_response();
     if let Ok(location) = HeaderValue::try_from(format!("/v1/revocations/{}", entry.id)) {
         response.headers_mut().insert(header::LOCATION, location);
@@ -103,10 +146,12 @@ pub(super) async fn create(
     Ok(response)
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Page {
+    /// How many at most, up to 200.
     limit: Option<u32>,
+    /// `next_cursor` of the page before.
     cursor: Option<String>,
 }
 
@@ -120,17 +165,22 @@ pub(super) async fn list(
         StoreError::Cursor => Refused::new(StatusCode::BAD_REQUEST, "invalid_parameter", "`cursor` is none of ours"),
         other => Refused::store(&other),
     })?;
-    let items: Vec<Value> = found.entries.iter().map(shown).collect();
-    Ok(Json(json!({ "items": items, "next_cursor": found.next })).into_response())
+    let items = found.entries.iter().map(shown).collect();
+    Ok(Json(Revocations { items, next_cursor: found.next }).into_response())
 }
 
 pub(super) async fn remove(
     State(admin): State<Admin>,
+    call: Call,
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Refused> {
     let Path(id) = id?;
     let now = admin.shared.world.clock.now().wall;
-    let removed = admin.store.revocations.remove(&id, "admin", now).await.map_err(|error| Refused::store(&error))?;
+    if call.purpose == Purpose::Rehearse {
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    }
+    let removed =
+        admin.store.revocations.remove(&id, call.actor(), now).await.map_err(|error| Refused::store(&error))?;
     match removed {
         Some(()) => Ok(StatusCode::NO_CONTENT.into_response()),
         None => Err(Refused::new(StatusCode::NOT_FOUND, "revocation_not_found", "there is no revocation with this id")),

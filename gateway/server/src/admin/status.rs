@@ -4,14 +4,38 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use portcullis_core::snapshot::Rules;
+use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::Admin;
+use super::call::{Call, Purpose};
+use super::operation::Operation;
 use super::problem::Refused;
 use crate::control::ReloadOutcome;
 
-#[derive(Serialize)]
+pub(super) fn operations() -> Vec<Operation> {
+    vec![
+        Operation::get(
+            "/v1/status",
+            "showStatus",
+            "What is in force, and how each dependency stands and fails.",
+            status,
+        )
+        .answers::<Report>(200),
+        Operation::get("/v1/routes", "listRoutes", "The routes in force, in the order of the files.", routes)
+            .answers::<Routes>(200),
+        Operation::post("/v1/config/reload", "reloadConfig", "Reads the files again, all of them or nothing.", reload)
+            .answers::<Reloaded>(200)
+            .refuses(422, "config_refused")
+            .refuses(500, "internal_error"),
+    ]
+}
+
+/// How the gateway stands.
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "Status")]
 pub(super) struct Report {
     ready: bool,
     config: Config,
@@ -19,7 +43,9 @@ pub(super) struct Report {
     unguarded_routes: Vec<String>,
 }
 
-#[derive(Serialize)]
+/// The configuration in force.
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "ConfigStatus")]
 struct Config {
     version: String,
     since: i64,
@@ -27,11 +53,14 @@ struct Config {
     pending_errors: Vec<String>,
 }
 
-#[derive(Serialize)]
+/// Something the gateway needs.
+#[derive(JsonSchema, Serialize)]
 struct Dependency {
     name: String,
+    /// `up` or `down`.
     state: &'static str,
     detail: String,
+    /// What happens while it is down.
     failure_mode: &'static str,
 }
 
@@ -77,28 +106,63 @@ pub(super) async fn report(admin: &Admin) -> Report {
     }
 }
 
-pub(super) async fn status(State(admin): State<Admin>) -> Json<Report> {
+async fn status(State(admin): State<Admin>) -> Json<Report> {
     Json(report(&admin).await)
 }
 
-pub(super) async fn routes(State(admin): State<Admin>) -> Json<Value> {
-    let published = admin.shared.current();
-    let routes: Vec<Value> = published
-        .snapshot
-        .routes()
-        .map(|rules| json!({ "name": &*rules.name, "match": &*rules.pattern, "authenticate": &*rules.authenticate }))
-        .collect();
-    Json(json!({ "items": routes }))
+/// The routes in force.
+#[derive(JsonSchema, Serialize)]
+struct Routes {
+    items: Vec<Route>,
 }
 
-pub(super) async fn reload(State(admin): State<Admin>) -> Response {
+/// One route.
+#[derive(JsonSchema, Serialize)]
+struct Route {
+    /// The Cedar action, too.
+    name: String,
+    #[serde(rename = "match")]
+    pattern: String,
+    /// In words: `jwt or api_key`, `public`.
+    authenticate: String,
+}
+
+async fn routes(State(admin): State<Admin>) -> Json<Routes> {
+    let published = admin.shared.current();
+    let route = |rules: &Rules| Route {
+        name: rules.name.to_string(),
+        pattern: rules.pattern.to_string(),
+        authenticate: rules.authenticate.to_string(),
+    };
+    Json(Routes { items: published.snapshot.routes().map(route).collect() })
+}
+
+/// What became of a reload.
+#[derive(JsonSchema, Serialize)]
+struct Reloaded {
+    /// `applied` or `unchanged`.
+    result: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    warnings: Option<Vec<String>>,
+}
+
+async fn reload(State(admin): State<Admin>, call: Call) -> Response {
     let publisher = std::sync::Arc::clone(&admin.publisher);
-    match tokio::task::spawn_blocking(move || publisher.reload()).await {
+    let reload = move || match call.purpose {
+        Purpose::Apply => publisher.reload(),
+        Purpose::Rehearse => publisher.rehearse(),
+    };
+    match tokio::task::spawn_blocking(reload).await {
         Ok(ReloadOutcome::Applied { version, warnings }) => {
             let warnings: Vec<String> = warnings.iter().map(ToString::to_string).collect();
-            Json(json!({ "result": "applied", "version": &*version, "warnings": warnings })).into_response()
+            let (version, warnings) = (Some(version.to_string()), Some(warnings));
+            Json(Reloaded { result: "applied", version, warnings }).into_response()
         }
-        Ok(ReloadOutcome::Unchanged) => Json(json!({ "result": "unchanged" })).into_response(),
+        Ok(ReloadOutcome::Unchanged) => {
+            Json(Reloaded { result: "unchanged", version: None, warnings: None }).into_response()
+        }
         Ok(ReloadOutcome::Refused(errors)) => {
             let detail = "the files do not hold together, and the old configuration stays in force; see `errors`";
             let mut refused = Refused::new(StatusCode::UNPROCESSABLE_ENTITY, "config_refused", detail);

@@ -56,6 +56,21 @@ impl Publisher {
         self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// What [`Self::reload`] would do. Changes nothing, and blocks as long.
+    pub(crate) fn rehearse(&self) -> ReloadOutcome {
+        let before = self.published.load_full();
+        let compiled = compile(&self.entry, &*self.source, &self.tickets, self.clock.now().wall);
+        match compiled.and_then(|compiled| unchangeable(&before, compiled)) {
+            Err(errors) => ReloadOutcome::Refused(errors),
+            Ok(Compiled { published, .. }) if published.snapshot.version == before.snapshot.version => {
+                ReloadOutcome::Unchanged
+            }
+            Ok(Compiled { published, warnings }) => {
+                ReloadOutcome::Applied { version: Arc::clone(&published.snapshot.version), warnings }
+            }
+        }
+    }
+
     /// Reads everything again. Blocks for as long as compiling takes.
     pub(crate) fn reload(&self) -> ReloadOutcome {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
@@ -130,6 +145,9 @@ fn unchangeable(before: &Published, compiled: Compiled) -> Result<Compiled, Vec<
     }
     if old.counters() != new.counters() {
         refuse("counters");
+    }
+    if old.admin().max_connections != new.admin().max_connections {
+        refuse("admin");
     }
     if old.observe() != new.observe() {
         refuse("observe");

@@ -3,9 +3,11 @@
 use std::path::{Path, PathBuf};
 
 /// Every shipped file: where it goes, and what it says.
-const FILES: [(&str, &str); 6] = [
+const FILES: [(&str, &str); 8] = [
     ("config/portcullis.toml", include_str!("../../../../config/portcullis.toml")),
     ("config/schemas/order.json", include_str!("../../../../config/schemas/order.json")),
+    ("policies/admin.cedar", include_str!("../../../../policies/admin.cedar")),
+    ("policies/admin.cedarschema", include_str!("../../../../policies/admin.cedarschema")),
     ("policies/guardrails.cedar", include_str!("../../../../policies/guardrails.cedar")),
     ("policies/orders.cedar", include_str!("../../../../policies/orders.cedar")),
     ("policies/public.cedar", include_str!("../../../../policies/public.cedar")),

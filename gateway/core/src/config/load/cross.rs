@@ -4,6 +4,7 @@
 //! compiled, and reported through [`super::Loaded::error`].
 
 mod addresses;
+mod admin;
 mod certificates;
 mod names;
 mod resource;
@@ -16,6 +17,7 @@ use super::{Draft, Findings, PathPart, Spans};
 pub(super) fn check(draft: &Draft, spans: &Spans, findings: &mut Findings) {
     let mut cross = Cross { draft, spans, findings };
     addresses::check(&mut cross);
+    admin::check(&mut cross);
     certificates::check(&mut cross);
     names::check(&mut cross);
     upstreams::check(&mut cross);

@@ -9,14 +9,15 @@ use super::files::Desk;
 use super::tree::{Node, Value};
 use super::typed;
 use crate::config::{
-    Config, CountersConfig, GuardConfig, ObserveConfig, PoliciesConfig, RouteConfig, ServerConfig, StageConfig,
-    StoreConfig, TlsConfig, TokenSourceConfig, UpstreamConfig, ValidateConfig,
+    AdminConfig, Config, CountersConfig, GuardConfig, ObserveConfig, PoliciesConfig, RouteConfig, ServerConfig,
+    StageConfig, StoreConfig, TlsConfig, TokenSourceConfig, UpstreamConfig, ValidateConfig,
 };
 
 /// A configuration with holes where a part is at fault.
 pub(in crate::config) struct Draft {
     pub(in crate::config) include: Vec<String>,
     pub(in crate::config) server: Option<ServerConfig>,
+    pub(in crate::config) admin: Option<AdminConfig>,
     pub(in crate::config) tls: Option<TlsConfig>,
     pub(in crate::config) store: Option<StoreConfig>,
     pub(in crate::config) counters: Option<CountersConfig>,
@@ -38,6 +39,7 @@ impl Draft {
         Self {
             include: texts(desk, "include"),
             server: section(desk, "server"),
+            admin: section(desk, "admin"),
             tls: section(desk, "tls"),
             store: section(desk, "store"),
             counters: section(desk, "counters"),
@@ -62,6 +64,7 @@ impl Draft {
         Some(Config {
             include: self.include,
             server: self.server?,
+            admin: self.admin?,
             tls: self.tls?,
             store: self.store?,
             counters: self.counters?,

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::Work;
 use crate::authorize::{self, PolicyFault};
 use crate::config::{ConfigError, ContentHash, Source};
+use crate::govern;
 
 pub(super) struct Compiled {
     pub(super) policies: authorize::Policies,
@@ -27,7 +28,11 @@ pub(super) fn compile(work: &mut Work<'_>, source: &dyn Source) -> Option<Compil
             return None;
         }
     };
-    paths.retain(|path| path.extension().is_some_and(|extension| extension == "cedar"));
+    // Those about administrators have a schema of their own.
+    paths.retain(|path| {
+        let cedar = path.extension().is_some_and(|extension| extension == "cedar");
+        cedar && path.file_name().is_some_and(|name| name != govern::FILE)
+    });
     paths.sort();
     let mut files = Vec::new();
     for path in &paths {
@@ -49,7 +54,7 @@ pub(super) fn compile(work: &mut Work<'_>, source: &dyn Source) -> Option<Compil
     }
 }
 
-fn text(work: &mut Work<'_>, source: &dyn Source, path: &Path, help: &str) -> Option<authorize::Source> {
+pub(super) fn text(work: &mut Work<'_>, source: &dyn Source, path: &Path, help: &str) -> Option<authorize::Source> {
     let mut refuse = |message: String| {
         let mut error = ConfigError::of_file(path, message);
         error.help = Some(help.to_owned());
@@ -73,7 +78,7 @@ fn text(work: &mut Work<'_>, source: &dyn Source, path: &Path, help: &str) -> Op
 }
 
 /// A policy's fault, at its place.
-fn error(fault: &PolicyFault, schema: &authorize::Source, files: &[authorize::Source]) -> ConfigError {
+pub(super) fn error(fault: &PolicyFault, schema: &authorize::Source, files: &[authorize::Source]) -> ConfigError {
     let text = files.iter().chain([schema]).find(|source| source.file == fault.file).map(|source| source.text.as_str());
     let mut error = ConfigError::in_text(
         &PathBuf::from(&fault.file),

@@ -45,16 +45,6 @@ fn listeners(cross: &mut Cross<'_>, server: &ServerConfig) {
 }
 
 fn exposure(cross: &mut Cross<'_>, server: &ServerConfig) {
-    if let Some(address) = server.admin.address()
-        && !address.ip().is_loopback()
-    {
-        let help = "use `127.0.0.1` or `[::1]`, and a tunnel from elsewhere";
-        cross.refuse(
-            &at("admin"),
-            format!("`{address}` is not a loopback address: admin answers this machine only"),
-            help,
-        );
-    }
     if server.http != Listener::Off && server.https == Listener::Off {
         cross.refuse(
             &at("http"),
