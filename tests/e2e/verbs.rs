@@ -182,3 +182,22 @@ async fn the_identity_provider_refuses_an_address_that_others_can_reach() {
     }
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "nothing was made");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_identity_provider_refuses_what_it_cannot_register() {
+    let folder = TempDir::new().unwrap();
+    let cases: [(&[&str], &str); 6] = [
+        (&["--user", "a b"], "write `name:group,group`"),
+        (&["--client", ":secret"], "write `id:secret`"),
+        (&["--redirect-uri", "portcullis=/cb"], "write `client=https://host/path`"),
+        (&["--redirect-uri", "shop=http://localhost:3000/cb"], "`shop` is no client: add `--client shop:SECRET`"),
+        (&["--token-life", "25h"], "from `1s` to `24h`"),
+        (&["--trust", "nowhere.pem"], "`nowhere.pem` cannot be read"),
+    ];
+    for (arguments, why) in cases {
+        let arguments = [&["idp", "--listen", "127.0.0.1:0"], arguments].concat();
+        let ran = binary::run(folder.path(), &arguments).await;
+        assert_eq!((ran.code, ran.stdout.as_str()), (Some(2), ""), "{arguments:?}");
+        assert!(ran.stderr.contains(why), "{}", ran.stderr);
+    }
+}

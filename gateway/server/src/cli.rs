@@ -6,6 +6,7 @@ mod admin_client;
 mod check;
 mod demo;
 mod health;
+mod idp;
 mod keys;
 mod route;
 mod run;
@@ -47,7 +48,7 @@ enum Verb {
     /// Exit 0 if the running gateway is ready (for containers).
     Health(health::Args),
     /// The local identity provider alone (development only; loopback only).
-    Idp(demo::IdpArgs),
+    Idp(idp::Args),
     /// Print the JSON Schema of the configuration.
     Schema,
     /// Print completions for a shell.
@@ -82,7 +83,7 @@ pub fn main() -> ExitCode {
         Verb::Route(args) => route::route(&args, cli.format),
         Verb::Keys(args) => keys::keys(args, cli.format),
         Verb::Health(args) => health::health(&args, cli.format),
-        Verb::Idp(args) => demo::idp(args),
+        Verb::Idp(args) => idp::idp(args),
         Verb::Schema => {
             say(&format!("{:#}\n", portcullis_core::config::json_schema()));
             FINE

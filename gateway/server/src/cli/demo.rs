@@ -1,4 +1,4 @@
-//! `demo`: everything at once, with nothing installed. `idp`: the identity provider alone.
+//! `demo`: everything at once, with nothing installed.
 
 mod screen;
 
@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use super::run::Told;
 use super::{FINE, complain, runtime};
 use crate::app::{Gateway, Options};
-use crate::demo::idp::{LocalIdp, User};
+use crate::demo::idp::{LocalIdp, Person, Settings};
 use crate::demo::{app, shipped};
 use crate::world::clock::{SystemClock, system_time};
 use crate::world::log;
@@ -44,19 +44,6 @@ pub(super) struct Args {
     config: Option<PathBuf>,
 }
 
-#[derive(Debug, clap::Args)]
-pub(super) struct IdpArgs {
-    /// Where to listen; loopback only.
-    #[arg(long, default_value = "127.0.0.1:9444")]
-    listen: SocketAddr,
-    /// The audience of its tokens: the gateway's public URL.
-    #[arg(long, default_value = "https://127.0.0.1:8443")]
-    audience: String,
-    /// Where its key is kept.
-    #[arg(long, value_name = "DIR", default_value = "data")]
-    data_dir: PathBuf,
-}
-
 /// The five ports of a demo.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Ports {
@@ -81,7 +68,7 @@ pub(super) struct Scene {
     ports: Ports,
     ca: PathBuf,
     data: PathBuf,
-    tokens: [(User, String); 3],
+    tokens: Vec<(String, String)>,
     api_key: String,
     admin_key_file: PathBuf,
     config: PathBuf,
@@ -114,12 +101,12 @@ pub(super) fn demo(args: Args) -> u8 {
     })
 }
 
-struct Folder {
-    path: PathBuf,
+pub(super) struct Folder {
+    pub(super) path: PathBuf,
     temporary: bool,
 }
 
-fn data_folder(wanted: Option<&Path>) -> Result<Folder, String> {
+pub(super) fn data_folder(wanted: Option<&Path>) -> Result<Folder, String> {
     use std::os::unix::fs::DirBuilderExt as _;
     let (path, temporary) = if let Some(path) = wanted {
         (path.to_owned(), false)
@@ -149,10 +136,13 @@ async fn perform(args: &Args, data: &Path, told: &mut Told) -> Result<(), String
     let idp_listener = loopback(ports.idp, "the identity provider").await?;
     let issuer = format!("http://localhost:{}", ports.idp);
     let public_url = format!("https://127.0.0.1:{}", ports.public);
-    let idp = LocalIdp::open(data, &issuer, &public_url, clock).map_err(|error| error.to_string())?;
+    let trust = std::fs::read(ca.path()).map_err(|error| error.to_string())?;
+    let settings = Settings { trust: Some(trust), ..Settings::demo(&issuer, &public_url, "demo") };
+    let idp = LocalIdp::open(data, settings, clock).map_err(|error| error.to_string())?;
     let mut tokens = Vec::new();
-    for user in User::ALL {
-        tokens.push((user, idp.token_for(user).map_err(|error| error.to_string())?));
+    for person in Person::everyone() {
+        let token = idp.token_for(&person).map_err(|error| error.to_string())?;
+        tokens.push((person.name, token));
     }
     let app = tokio::spawn(app::serve(app_listener, ended(stopped.clone())));
     let idp = tokio::spawn(idp.serve(idp_listener, ended(stopped)));
@@ -173,7 +163,6 @@ async fn perform(args: &Args, data: &Path, told: &mut Told) -> Result<(), String
         () = told.until_stop() => return Ok(()),
     };
     let api_key = reader_key(&gateway).await?;
-    let tokens: [(User, String); 3] = tokens.try_into().map_err(|_| "there are three users".to_owned())?;
     let scene = Scene {
         ports,
         ca: ca.path(),
@@ -253,7 +242,7 @@ async fn reader_key(gateway: &Gateway) -> Result<String, String> {
 
 fn write_ready(file: &Path, scene: &Scene) -> std::io::Result<()> {
     let tokens: serde_json::Map<String, serde_json::Value> =
-        scene.tokens.iter().map(|(user, token)| (user.name().to_owned(), json!(token))).collect();
+        scene.tokens.iter().map(|(name, token)| (name.clone(), json!(token))).collect();
     let ready = json!({
         "public": format!("https://127.0.0.1:{}", scene.ports.public),
         "admin": format!("https://127.0.0.1:{}", scene.ports.admin),
@@ -270,28 +259,4 @@ fn write_ready(file: &Path, scene: &Scene) -> std::io::Result<()> {
     let half = file.with_extension("part");
     std::fs::write(&half, ready.to_string())?;
     std::fs::rename(half, file)
-}
-
-pub(super) fn idp(args: IdpArgs) -> u8 {
-    log::start(log::Voice::Plain);
-    let runtime = match runtime(1) {
-        Ok(runtime) => runtime,
-        Err(error) => return complain(&error),
-    };
-    let served: Result<(), String> = runtime.block_on(async {
-        let mut told = Told::listen()?;
-        crate::demo::idp::refuse_the_outside(args.listen).map_err(|error| error.to_string())?;
-        let listener = TcpListener::bind(args.listen).await.map_err(|error| format!("{}: {error}", args.listen))?;
-        let port = listener.local_addr().map_err(|error| error.to_string())?.port();
-        let issuer = format!("http://localhost:{port}");
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
-        let folder = data_folder(Some(&args.data_dir))?;
-        let idp = LocalIdp::open(&folder.path, &issuer, &args.audience, clock).map_err(|error| error.to_string())?;
-        println!("{issuer}");
-        idp.serve(listener, async move { told.until_stop().await }).await.map_err(|error| error.to_string())
-    });
-    match served {
-        Ok(()) => FINE,
-        Err(error) => complain(&error),
-    }
 }

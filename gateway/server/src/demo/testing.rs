@@ -22,9 +22,15 @@ pub(super) struct Answer {
     pub(super) status: u16,
     pub(super) head: String,
     pub(super) body: String,
+    written: String,
 }
 
 impl Answer {
+    /// The head as it was written.
+    pub(super) fn lines(&self) -> impl Iterator<Item = &str> {
+        self.written.lines()
+    }
+
     pub(super) fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body))
     }
@@ -58,7 +64,7 @@ impl Running {
         let text = String::from_utf8(bytes).unwrap();
         let (head, body) = text.split_once("\r\n\r\n").unwrap();
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        Answer { status, head: head.to_ascii_lowercase(), body: body.to_owned() }
+        Answer { status, head: head.to_ascii_lowercase(), body: body.to_owned(), written: head.to_owned() }
     }
 
     /// `fields` are whole lines, each ended by CR LF.

@@ -15,8 +15,8 @@ pub(super) struct Headers {
 /// Writes the credentials, readable by their owner alone.
 pub(super) fn write_headers(scene: &Scene) -> Result<Headers, portcullis_certs::Error> {
     let mut written = Vec::new();
-    for (user, token) in &scene.tokens {
-        let path = scene.data.join(format!("{}.header", user.name()));
+    for (name, token) in &scene.tokens {
+        let path = scene.data.join(format!("{name}.header"));
         portcullis_certs::write_private(&path, format!("Authorization: Bearer {token}\n").as_bytes())?;
         written.push(path);
     }

@@ -23,6 +23,8 @@ pub enum IdpError {
     NoRandomness,
     /// The metadata or a token could not be written.
     Sign(String),
+    /// The certificate authority to be trusted is none.
+    Trust(String),
 }
 
 impl fmt::Display for IdpError {
@@ -38,6 +40,7 @@ impl fmt::Display for IdpError {
                 "the identity provider is for development and gives tokens to anyone who can reach it, so it refuses `{address}`: use a loopback address such as `127.0.0.1:9444`"
             ),
             Self::NoRandomness => NoRandomness.fmt(f),
+            Self::Trust(why) => write!(f, "the certificate authority to be trusted cannot be used: {why}"),
             Self::Sign(why) => write!(f, "the identity provider cannot sign: {why}"),
         }
     }

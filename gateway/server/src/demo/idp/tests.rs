@@ -1,46 +1,181 @@
-use std::os::unix::fs::PermissionsExt;
+mod about;
+mod authorize;
+mod basics;
+mod grants;
+mod home;
+mod logout;
+
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
+use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::jwk::JwkSet;
 use jsonwebtoken::{Algorithm, DecodingKey};
-use openidconnect::core::{CoreJsonWebKeySet, CoreProviderMetadata};
+use openidconnect::url::{Url, form_urlencoded};
 use portcullis_core::moment::{Moment, Now};
 use portcullis_core::ports::Clock;
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::{IdpError, LocalIdp, User, refuse_the_outside};
+use super::{Client, LocalIdp, Person, Settings, Uri};
 use crate::demo::testing::{Answer, Running};
 
 const ISSUER: &str = "http://localhost:9444";
 const AUDIENCE: &str = "https://127.0.0.1:8443";
+const CALLBACK: &str = "https://127.0.0.1:8443/_portcullis/callback/demo";
 const FORM: &str = "content-type: application/x-www-form-urlencoded\r\n";
 const BEGIN: i64 = 1_800_000_000;
+const VERIFIER: &str = "a-verifier-of-at-least-forty-three-characters-0";
 
-struct Still;
+/// Moves when the test moves it.
+struct Hand(AtomicI64);
 
-impl Clock for Still {
+impl Clock for Hand {
     fn now(&self) -> Now {
-        Now { wall: Moment::from_seconds(BEGIN), ..Now::default() }
+        Now { wall: Moment::from_seconds(self.0.load(Ordering::SeqCst)), ..Now::default() }
     }
 }
 
-fn open(dir: &Path) -> LocalIdp {
-    LocalIdp::open(dir, ISSUER, AUDIENCE, Arc::new(Still)).unwrap()
+/// A provider that serves, and its clock.
+struct Stage {
+    _dir: tempfile::TempDir,
+    idp: Running,
+    clock: Arc<Hand>,
 }
 
-fn idp() -> (tempfile::TempDir, Running) {
+fn settings() -> Settings {
+    let mut settings = Settings::demo(ISSUER, AUDIENCE, "demo");
+    let mut public = Client::new("spa", None);
+    public.redirect_uris.extend(Uri::new("http://localhost:3000/cb?keep=1"));
+    settings.clients.push(public);
+    settings.clients.push(Client::new("other", Some("other")));
+    settings
+}
+
+fn open(dir: &Path) -> LocalIdp {
+    LocalIdp::open(dir, settings(), Arc::new(Hand(AtomicI64::new(BEGIN)))).unwrap()
+}
+
+fn stage() -> Stage {
+    stage_of(settings())
+}
+
+fn stage_of(settings: Settings) -> Stage {
     let dir = tempfile::tempdir().unwrap();
-    let idp = open(dir.path());
-    let serve =
-        |listener, stop: tokio::sync::oneshot::Receiver<()>| idp.serve(listener, async move { drop(stop.await) });
-    let running = Running::start(|listener, stop| {
-        let served = serve(listener, stop);
-        async move { served.await.is_ok() }
-    });
-    (dir, running)
+    let clock = Arc::new(Hand(AtomicI64::new(BEGIN)));
+    let idp = LocalIdp::open(dir.path(), settings, Arc::clone(&clock) as Arc<dyn Clock>).unwrap();
+    let idp =
+        Running::start(
+            |listener, stop| async move { idp.serve(listener, async move { drop(stop.await) }).await.is_ok() },
+        );
+    Stage { _dir: dir, idp, clock }
+}
+
+impl Stage {
+    fn pass(&self, seconds: i64) {
+        self.clock.0.fetch_add(seconds, Ordering::SeqCst);
+    }
+
+    fn get(&self, target: &str, cookie: &str) -> Answer {
+        self.idp.send(&format!("GET {target}"), cookie, "")
+    }
+
+    fn post(&self, target: &str, fields: &str, pairs: &[(&str, &str)]) -> Answer {
+        self.idp.send(&format!("POST {target}"), &format!("{FORM}{fields}"), &query(pairs))
+    }
+
+    /// Asks the authorization endpoint, with these parameters in the place of the usual ones; an empty one is left out.
+    fn ask(&self, more: &[(&str, &str)], cookie: &str) -> Answer {
+        self.get(&format!("/authorize?{}", request(more)), cookie)
+    }
+
+    /// Picks somebody on the page.
+    fn pick(&self, user: &str, more: &[(&str, &str)], fields: &str) -> Answer {
+        self.post(&format!("/pick?{}", request(more)), fields, &[("user", user)])
+    }
+
+    /// A code for `user`, and the cookie line of the login.
+    fn code(&self, user: &str, more: &[(&str, &str)]) -> (String, String) {
+        let picked = self.pick(user, more, "");
+        (parameter(&picked, "code").unwrap(), cookie(&picked))
+    }
+
+    fn redeem(&self, code: &str, more: &[(&str, &str)]) -> Answer {
+        let usual = [
+            ("grant_type", "authorization_code"),
+            ("code", code),
+            ("redirect_uri", CALLBACK),
+            ("code_verifier", VERIFIER),
+            ("client_id", "portcullis"),
+            ("client_secret", "demo"),
+        ];
+        self.post("/token", "", &over(&usual, more))
+    }
+
+    fn tokens(&self, user: &str) -> (Value, String) {
+        let (code, cookie) = self.code(user, &[]);
+        let answer = self.redeem(&code, &[]);
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        (answer.json(), cookie)
+    }
+
+    fn refresh(&self, token: &str, more: &[(&str, &str)]) -> Answer {
+        let usual = [
+            ("grant_type", "refresh_token"),
+            ("refresh_token", token),
+            ("client_id", "portcullis"),
+            ("client_secret", "demo"),
+        ];
+        self.post("/token", "", &over(&usual, more))
+    }
+
+    /// The claims of `token`, once its signature was checked with the published keys.
+    fn verified(&self, token: &Value) -> Value {
+        verified(token.as_str().unwrap(), &self.get("/jwks", "").body)
+    }
+}
+
+fn over<'a>(usual: &[(&'a str, &'a str)], more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
+    let kept = usual.iter().filter(|(name, _)| !more.iter().any(|(other, _)| other == name));
+    kept.chain(more).copied().filter(|(_, value)| !value.is_empty()).collect()
+}
+
+fn query(pairs: &[(&str, &str)]) -> String {
+    form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish()
+}
+
+fn request(more: &[(&str, &str)]) -> String {
+    let challenge = URL_SAFE_NO_PAD.encode(digest(&SHA256, VERIFIER.as_bytes()));
+    let usual = [
+        ("client_id", "portcullis"),
+        ("redirect_uri", CALLBACK),
+        ("response_type", "code"),
+        ("scope", "openid email"),
+        ("state", "st&te"),
+        ("nonce", "n0nce"),
+        ("code_challenge", &challenge),
+        ("code_challenge_method", "S256"),
+    ];
+    query(&over(&usual, more))
+}
+
+/// Where an answer leads, as it was written.
+fn location(answer: &Answer) -> Option<Url> {
+    let line = answer.lines().find(|line| line.to_ascii_lowercase().starts_with("location: "))?;
+    Some(Url::parse(line.get(10..)?).unwrap())
+}
+
+fn parameter(answer: &Answer, name: &str) -> Option<String> {
+    let url = location(answer)?;
+    url.query_pairs().find(|(known, _)| known == name).map(|(_, value)| value.into_owned())
+}
+
+/// The login cookie of an answer, as a line to send.
+fn cookie(answer: &Answer) -> String {
+    let line = answer.lines().find(|line| line.to_ascii_lowercase().starts_with("set-cookie: ")).expect("a cookie");
+    format!("cookie: {}\r\n", line[12..].split(';').next().unwrap())
 }
 
 fn part(token: &str, n: usize) -> Value {
@@ -48,7 +183,6 @@ fn part(token: &str, n: usize) -> Value {
     serde_json::from_slice(&bytes).unwrap()
 }
 
-/// The claims of `token`, once its signature was checked with the keys in `set`.
 fn verified(token: &str, set: &str) -> Value {
     let set: JwkSet = serde_json::from_str(set).unwrap();
     let key = set.find(part(token, 0)["kid"].as_str().unwrap()).unwrap();
@@ -58,143 +192,15 @@ fn verified(token: &str, set: &str) -> Value {
     part(token, 1)
 }
 
-#[test]
-fn refuses_addresses_others_can_reach() {
-    for address in ["0.0.0.0:9444", "192.0.2.1:80", "[::]:9444"] {
-        let refused = refuse_the_outside(address.parse().unwrap());
-        assert!(matches!(refused, Err(IdpError::NotLoopback(_))), "{address}");
-    }
-    for address in ["127.0.0.1:9444", "127.9.9.9:1", "[::1]:9444"] {
-        assert!(refuse_the_outside(address.parse().unwrap()).is_ok(), "{address}");
-    }
-}
-
-#[test]
-fn refuses_names_that_are_not_loopback() {
-    let (_dir, idp) = idp();
-    let ask = |host: &str| idp.raw(format!("GET /jwks HTTP/1.1\r\n{host}connection: close\r\n\r\n").as_bytes()).status;
-    for host in ["host: rebound.example\r\n", "host: localhost.example:9444\r\n", "host: a b\r\n"] {
-        assert_eq!(ask(host), 421, "{host}");
-    }
-    for host in ["host: localhost\r\n", "host: LOCALHOST:1\r\n", "host: 127.0.0.1:9444\r\n", "host: [::1]:9444\r\n"] {
-        assert_eq!(ask(host), 200, "{host}");
-    }
-}
-
-#[test]
-fn refuses_an_issuer_that_is_no_url() {
-    let dir = tempfile::tempdir().unwrap();
-    let refused = LocalIdp::open(dir.path(), "localhost", AUDIENCE, Arc::new(Still));
-    assert!(matches!(refused, Err(IdpError::Issuer { .. })));
-}
-
-fn check_refused(idp: &Running, fields: &str, form: &str, expected: (u16, &str)) {
-    let answer = idp.send("POST /token", fields, form);
-    assert_eq!((answer.status, answer.json()["error"].as_str().unwrap()), expected, "{fields}{form}");
-    assert_eq!(answer.head.contains("www-authenticate: basic"), expected.0 == 401, "{}", answer.head);
-    assert_uncached(&answer);
+fn check_error(answer: &Answer, expected: (u16, &str)) {
+    assert_eq!((answer.status, answer.json()["error"].as_str().unwrap()), expected, "{}", answer.body);
+    assert_uncached(answer);
 }
 
 fn assert_uncached(answer: &Answer) {
     assert!(answer.head.contains("cache-control: no-store") && answer.head.contains("pragma: no-cache"));
 }
 
-#[test]
-fn answers_errors_as_rfc_6749_says() {
-    let (_dir, idp) = idp();
-    let invalid = (400, "invalid_request");
-    check_refused(&idp, "", "grant_type=client_credentials", invalid);
-    check_refused(&idp, "content-type: application/json\r\n", "{}", invalid);
-    check_refused(&idp, FORM, "a=b", invalid);
-    check_refused(&idp, FORM, "grant_type=password&username=alice", invalid);
-    check_refused(&idp, FORM, "grant_type=password&grant_type=password&username=alice&password=demo", invalid);
-    check_refused(&idp, FORM, "grant_type=authorization_code&code=x", (400, "unsupported_grant_type"));
-    for wrong in ["username=mallory&password=demo", "username=alice&password=", "username=Alice&password=demo"] {
-        check_refused(&idp, FORM, &format!("grant_type=password&{wrong}"), (400, "invalid_grant"));
-    }
-    for wrong in ["", "&client_id=demo-machine", "&client_id=demo-machine&client_secret=x", "&client_secret=demo"] {
-        check_refused(&idp, FORM, &format!("grant_type=client_credentials{wrong}"), (401, "invalid_client"));
-    }
-    // demo-machine:x, and no Basic at all
-    for shown in ["Basic ZGVtby1tYWNoaW5lOng=", "Basic !", "Bearer x"] {
-        let fields = format!("{FORM}authorization: {shown}\r\n");
-        check_refused(&idp, &fields, "grant_type=client_credentials", (401, "invalid_client"));
-    }
-    let fields = format!("{FORM}authorization: Basic ZGVtby1tYWNoaW5lOmRlbW8=\r\n");
-    check_refused(&idp, &fields, "grant_type=client_credentials&client_secret=demo", invalid);
-    assert_eq!(idp.send("GET /token", "", "").status, 405);
-    assert_eq!(idp.send("POST /token", FORM, &"a".repeat(20_000)).status, 413);
-}
-
-#[test]
-fn gives_users_their_token() {
-    let (_dir, idp) = idp();
-    let set = idp.send("GET /jwks", "", "").body;
-    for (user, groups) in [("alice", json!(["writers"])), ("bob", json!(["readers"])), ("carol", json!([]))] {
-        let form = format!("grant_type=password&username={user}&password=demo");
-        let answer = idp.send("POST /token", FORM, &form);
-        assert_uncached(&answer);
-        let said = answer.json();
-        assert_eq!((answer.status, &said["token_type"], &said["expires_in"]), (200, &json!("Bearer"), &json!(3600)));
-        let token = said["access_token"].as_str().unwrap();
-        assert_eq!((&part(token, 0)["typ"], &part(token, 0)["alg"]), (&json!("at+jwt"), &json!("ES256")));
-        let mut claims = verified(token, &set);
-        assert_eq!(claims["jti"].take().as_str().unwrap().len(), 22);
-        let expected = json!({
-            "iss": ISSUER, "sub": user, "aud": AUDIENCE, "exp": BEGIN + 3600, "iat": BEGIN, "jti": null,
-            "client_id": "portcullis-demo", "groups": groups, "email": format!("{user}@example.com"),
-            "email_verified": true,
-        });
-        assert_eq!(claims, expected);
-    }
-}
-
-#[test]
-fn gives_the_machine_its_token() {
-    let (_dir, idp) = idp();
-    let set = idp.send("GET /jwks", "", "").body;
-    let asked = "grant_type=client_credentials&scope=orders%3Aread+admin";
-    let posted = idp.send("POST /token", FORM, &format!("{asked}&client_id=demo-machine&client_secret=demo"));
-    // `demo%2Dmachine:demo`: both parts are form-encoded.
-    let basic = format!("{FORM}authorization: basic ZGVtbyUyRG1hY2hpbmU6ZGVtbw==\r\n");
-    for answer in [posted, idp.send("POST /token", &basic, asked)] {
-        let said = answer.json();
-        assert_eq!((answer.status, &said["scope"]), (200, &json!("orders:read")), "{said}");
-        let mut claims = verified(said["access_token"].as_str().unwrap(), &set);
-        claims["jti"].take();
-        let expected = json!({
-            "iss": ISSUER, "sub": "demo-machine", "aud": AUDIENCE, "exp": BEGIN + 3600, "iat": BEGIN, "jti": null,
-            "client_id": "demo-machine", "scope": "orders:read",
-        });
-        assert_eq!(claims, expected);
-    }
-}
-
-#[test]
-fn describes_itself() {
-    let (_dir, mut idp) = idp();
-    let answer = idp.send("GET /.well-known/openid-configuration", "", "");
-    assert!(answer.head.contains("content-type: application/json"), "{}", answer.head);
-    let read: CoreProviderMetadata = serde_json::from_str(&answer.body).unwrap();
-    assert_eq!(read.issuer().as_str(), ISSUER);
-    assert_eq!(answer.json()["jwks_uri"], format!("{ISSUER}/jwks"));
-    assert_eq!(answer.json()["token_endpoint"], format!("{ISSUER}/token"));
-    assert_eq!(answer.json()["grant_types_supported"], json!(["client_credentials", "password"]));
-    assert_eq!(idp.send("GET /.well-known/oauth-authorization-server", "", "").body, answer.body);
-    let set = idp.send("GET /jwks", "", "").body;
-    assert_eq!(serde_json::from_str::<CoreJsonWebKeySet>(&set).unwrap().keys().len(), 1, "{set}");
-    assert!(!set.contains("\"d\""), "{set}");
-    assert_eq!(idp.send("GET /authorize", "", "").status, 501);
-    assert!(idp.stop());
-}
-
-#[test]
-fn keeps_its_key() {
-    let dir = tempfile::tempdir().unwrap();
-    let first = open(dir.path());
-    let token = first.token_for(User::Bob).unwrap();
-    assert_eq!(verified(&token, &open(dir.path()).key_set)["sub"], "bob");
-    assert_ne!(first.token_for(User::Bob).unwrap(), token, "each has its own id");
-    let mode = std::fs::metadata(dir.path().join("idp.key")).unwrap().permissions().mode();
-    assert_eq!(mode & 0o777, 0o600);
+fn alice() -> Person {
+    Person::everyone().remove(0)
 }
