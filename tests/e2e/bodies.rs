@@ -1,6 +1,7 @@
 //! Does a body reach the application only when it was judged, and then byte for byte?
 
 mod bounds;
+mod forms;
 mod json;
 mod matrix;
 mod unsized_bodies;

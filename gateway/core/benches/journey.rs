@@ -79,7 +79,9 @@ fn travel(snapshot: &Snapshot, ground: &Ground, asked: &Asked, body: &Bytes) {
     let granted = decide(&asked.request(), snapshot, &ground.world, now(), &mut trail).now_or_never().unwrap().unwrap();
     let permit = match granted.body() {
         BodyPlan::Nothing | BodyPlan::Stream(_) => granted.admit_unread(&mut trail),
-        BodyPlan::Hold(_) => granted.admit(body, &asked.method, None, (&*ground.world.clock, now()), &mut trail),
+        BodyPlan::Hold(_) => {
+            granted.admit(body, (&asked.method, &asked.headers), None, (&*ground.world.clock, now()), &mut trail)
+        }
     };
     black_box(permit.unwrap());
 }

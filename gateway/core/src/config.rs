@@ -37,7 +37,10 @@ pub use crate::govern::AdminConfig;
 pub use crate::guard::{GuardConfig, Network};
 pub use crate::identify::{Authenticate, IntrospectionConfig, Method, Secret, TokenSourceConfig};
 pub use crate::limit::{By as LimitBy, LimitConfig, OnStoreFailure};
-pub use crate::validate::{ParameterConfig, Place as ParameterPlace, UnknownQuery, ValidateConfig};
+pub use crate::validate::{
+    BodyConfig, ContentCoding, ParameterConfig, ParameterStyle, Place as ParameterPlace, ResponseConfig,
+    ResponsesConfig, Undeclared, UnknownQuery, ValidateConfig,
+};
 pub use addresses::Listener;
 pub use cors::{Cors, CorsConfig};
 pub use counters::CountersConfig;

@@ -13,7 +13,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Method, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use serde_json::Value;
 
 use crate::authorize::Question;
@@ -28,7 +28,7 @@ use crate::request::Request;
 use crate::route::Params;
 use crate::snapshot::{Rules, Snapshot};
 use crate::trail::{Stage, Trail};
-use crate::validate::BodyPlan;
+use crate::validate::{BodyPlan, Judged};
 use walk::Walk;
 
 /// How a request ends that does not go on to the application.
@@ -80,6 +80,7 @@ enum Asked {
 #[derive(Debug)]
 pub struct Permit {
     granted: Granted,
+    plain: Option<Bytes>,
 }
 
 /// Decides everything that needs no body.
@@ -243,26 +244,27 @@ impl Granted {
             trail.refusal = Some(refusal.clone());
             return Err(refusal.into());
         }
-        Ok(Permit { granted: self })
+        Ok(Permit { granted: self, plain: None })
     }
 
     /// Judges the whole body: against the schema, then, where the policies speak about it, by them.
     pub fn admit(
         self,
         body: &Bytes,
-        method: &Method,
+        (method, headers): (&Method, &HeaderMap),
         request: Option<&Request<'_>>,
         (clock, now): (&dyn Clock, Now),
         trail: &mut Trail,
     ) -> Result<Permit, Turned> {
         let mut walk = Walk::new(trail, clock);
         let rules = self.rules();
-        let checked = rules.validate.body(method, body);
-        let value = match rules.modes.validate {
-            Mode::Enforce | Mode::Shadow => walk.judge(Stage::Body, rules.modes.validate, checked)?.flatten(),
+        let checked = rules.validate.body(method, headers, body);
+        let judged = match rules.modes.validate {
+            Mode::Enforce | Mode::Shadow => walk.judge(Stage::Body, rules.modes.validate, checked)?.unwrap_or_default(),
             // It was read for the policies alone.
-            Mode::Off => checked.ok().flatten(),
+            Mode::Off => checked.unwrap_or_default(),
         };
+        let Judged { value, plain } = judged;
         if self.asked == Asked::WithBody {
             let Some(request) = request else {
                 let refusal = Refusal::new(Code::InternalError).because("no request to ask the policies about");
@@ -274,7 +276,7 @@ impl Granted {
                 self.ask(&mut walk, request, value.as_ref(), now)?;
             }
         }
-        Ok(Permit { granted: self })
+        Ok(Permit { granted: self, plain })
     }
 }
 
@@ -286,6 +288,11 @@ impl Permit {
 
     pub fn identity(&self) -> &Arc<Identity> {
         &self.granted.identity
+    }
+
+    /// The body to forward in the place of the one that came: what was judged, without its content coding.
+    pub fn plain(&self) -> Option<&Bytes> {
+        self.plain.as_ref()
     }
 
     /// How the limits stand after this request.

@@ -2,14 +2,16 @@
 
 mod code;
 mod problem;
+mod row;
 #[cfg(test)]
 mod tests;
 
 use std::borrow::Cow;
 use std::time::Duration;
 
-pub use code::{ADMIN_ONLY, Code, Row};
+pub use code::Code;
 pub use problem::{Problem, documentation_path};
+pub use row::{ADMIN_ONLY, Row};
 
 /// One request turned away: data until `respond` writes it.
 ///

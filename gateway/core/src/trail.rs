@@ -21,6 +21,7 @@ pub enum Stage {
     Authorize,
     Body,
     Forward,
+    Answer,
 }
 
 impl Stage {
@@ -35,6 +36,7 @@ impl Stage {
             Self::Authorize => "authorize",
             Self::Body => "body",
             Self::Forward => "forward",
+            Self::Answer => "answer",
         }
     }
 }
@@ -77,7 +79,7 @@ pub struct Trail {
 impl Trail {
     /// `start`: the steady clock when the request began.
     pub fn begin(start: Duration) -> Self {
-        Self { steps: Vec::with_capacity(9), last: start, ..Self::default() }
+        Self { steps: Vec::with_capacity(10), last: start, ..Self::default() }
     }
 
     /// Notes how a stage ended; `at` is the steady clock then.

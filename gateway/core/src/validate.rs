@@ -2,45 +2,64 @@
 //!
 //! One [`Validate`] per route, compiled at load: declared parameters are judged before Cedar is asked,
 //! the body after (before, where the route says `authorize_body = true`). What was judged is what is
-//! forwarded: nothing here rewrites, fills in defaults or reorders.
+//! forwarded: nothing here rewrites, fills in defaults or reorders. A content coding that the route allows is taken off
+//! for good, so that the application reads the very bytes that were judged.
 
+mod answers;
+mod bodies;
 mod body;
+mod coding;
 mod config;
+mod form;
 mod json;
 mod media_type;
+mod multipart;
 mod parameters;
 mod pointer;
 mod schema;
+mod shape;
 #[cfg(test)]
 mod tests;
+mod tree;
+
+use std::path::Path;
 
 use http::{HeaderMap, Method};
-use serde_json::Value;
 
 use crate::refusal::{Code, Fault, Refusal};
 use crate::request::{DeclaredBody, Request};
 
+pub use answers::{AnswerPlan, Answers};
+pub use bodies::Judged;
+use bodies::{Bodies, Wanted};
 pub use body::BodySchema;
-pub use config::{ParameterConfig, Place, RouteInput, UnknownQuery, ValidateConfig};
+pub use config::{
+    BodyConfig, ContentCoding, ParameterConfig, ParameterStyle, Place, ResponseConfig, ResponsesConfig, RouteInput,
+    Undeclared, UnknownQuery, ValidateConfig,
+};
 pub use json::{Limits, Numbers, Parsed, parse};
 pub use media_type::MediaTypes;
 pub use parameters::{ParameterRules, Parameters};
 pub use schema::{Schema, SchemaFault};
 
-/// The input rules of one route, compiled.
+/// The input rules of one route, compiled; and what it may answer.
 #[derive(Debug)]
 pub struct Validate {
-    body: Option<BodyRule>,
+    bodies: Bodies,
+    /// `None`: required by POST, PUT and PATCH.
+    required: Option<bool>,
     parameters: ParameterRules,
+    answers: Option<Answers>,
     max_body: u64,
 }
 
-#[derive(Debug)]
-struct BodyRule {
-    schema: BodySchema,
-    media_types: MediaTypes,
-    /// `None`: required by POST, PUT and PATCH.
-    required: Option<bool>,
+/// The texts of the schema files that a route names.
+#[derive(Clone, Copy)]
+pub struct Schemas<'a> {
+    /// Behind `body_schema`.
+    pub body: Option<&'a [u8]>,
+    /// Behind every other path.
+    pub others: &'a dyn Fn(&Path) -> Option<&'a [u8]>,
 }
 
 /// What to do with the body of one request, known before its first byte is read.
@@ -57,7 +76,7 @@ pub enum BodyPlan {
 /// Something wrong with the input rules an operator wrote.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct InputFault {
-    /// The configuration key: `body_schema`, `media_types`, `parameters`.
+    /// The route's key: `body_schema`, `bodies`, `media_types`, `parameters`, `responses`, ….
     pub key: &'static str,
     /// JSON Pointer into the schema; empty where the fault is not inside one.
     pub pointer: String,
@@ -65,37 +84,28 @@ pub struct InputFault {
 }
 
 impl Validate {
-    /// Compiles the rules of one route. `schema` is the text of the file that `body_schema` names, `max_body`
-    /// the greatest body in bytes.
+    /// Compiles the rules of one route. `max_body` is the greatest body in bytes.
     ///
     /// # Errors
-    /// Everything wrong with the schema and the parameters, at once.
+    /// Everything wrong with the schemas and the parameters, at once.
     pub fn compile(
         route: &RouteInput,
-        schema: Option<&[u8]>,
+        schemas: Schemas<'_>,
         limits: Limits,
         max_body: u64,
     ) -> Result<Self, Vec<InputFault>> {
-        let mut faults = Vec::new();
-        let media_types = keep(MediaTypes::new(route.media_types.as_deref()), &mut faults, |message| {
-            vec![InputFault { key: "media_types", pointer: String::new(), message }]
-        });
-        let schema = schema.and_then(|text| {
-            keep(BodySchema::compile(text, limits), &mut faults, |found| {
-                found.into_iter().map(|fault| fault.under("body_schema")).collect()
-            })
-        });
-        let parameters = keep(ParameterRules::compile(&route.parameters, route.unknown_query), &mut faults, |f| f);
-        match parameters {
-            Some(parameters) if faults.is_empty() => {
-                let body = schema.zip(media_types).map(|(schema, media_types)| BodyRule {
-                    schema,
-                    media_types,
-                    required: route.body_required,
-                });
-                Ok(Self { body, parameters, max_body })
+        let bodies = Bodies::compile(route, schemas, limits, max_body);
+        let parameters = ParameterRules::compile(&route.parameters, route.unknown_query);
+        let answers =
+            route.responses.as_ref().map(|config| Answers::compile(config, schemas.others, limits)).transpose();
+        match (bodies, parameters, answers) {
+            (Ok(bodies), Ok(parameters), Ok(answers)) => {
+                Ok(Self { bodies, required: route.body_required, parameters, answers, max_body })
             }
-            Some(_) | None => Err(faults),
+            (bodies, parameters, answers) => {
+                let found = [bodies.err(), parameters.err(), answers.err()];
+                Err(found.into_iter().flatten().flatten().collect())
+            }
         }
     }
 
@@ -114,7 +124,18 @@ impl Validate {
 
     /// Whether bodies of this route are judged, and so held in memory whole.
     pub fn wants_body(&self) -> bool {
-        self.body.is_some()
+        self.bodies.reads()
+    }
+
+    /// What this route may answer; `None` where nothing is judged.
+    pub fn answers(&self) -> Option<&Answers> {
+        self.answers.as_ref()
+    }
+
+    /// Bytes of memory that judging takes beside the body itself: where a content coding is taken off, the plain body
+    /// stands beside the coded one.
+    pub fn beside(&self, headers: &HeaderMap) -> u64 {
+        if self.bodies.takes_off(headers) { self.max_body } else { 0 }
     }
 
     /// The greatest body in bytes, judged or streamed.
@@ -139,47 +160,40 @@ impl Validate {
             }
             DeclaredBody::Absent | DeclaredBody::Length(_) | DeclaredBody::Unknown => {}
         }
-        let Some(rule) = &self.body else { return Ok(BodyPlan::Stream(self.max_body)) };
+        if self.bodies.is_empty() {
+            return Ok(BodyPlan::Stream(self.max_body));
+        }
         match declared {
-            DeclaredBody::Absent | DeclaredBody::Length(0) if rule.requires(method) => Err(missing_body()),
+            DeclaredBody::Absent | DeclaredBody::Length(0) if self.requires(method) => Err(missing_body()),
             DeclaredBody::Absent | DeclaredBody::Length(0) => Ok(BodyPlan::Nothing),
-            DeclaredBody::Length(_) | DeclaredBody::Unknown => {
-                rule.media_types.check(headers)?;
-                Ok(BodyPlan::Hold(self.max_body))
-            }
+            DeclaredBody::Length(_) | DeclaredBody::Unknown => Ok(match self.bodies.want(headers)? {
+                Wanted::Held => BodyPlan::Hold(self.max_body),
+                Wanted::Unread => BodyPlan::Stream(self.max_body),
+            }),
         }
     }
 
-    /// Judges a whole body. `None`: there is no body and none is required, or the route judges none.
+    /// Judges a whole body. No value: there is no body and none is required, or the route does not read it.
     ///
     /// # Errors
-    /// 413 over the bound, 400 `invalid_json`, 422 `schema_violation`.
-    pub fn body(&self, method: &Method, bytes: &[u8]) -> Result<Option<Value>, Refusal> {
+    /// 413 over the bound, 415 for another media type, 400 `invalid_json` or `invalid_body`, 422 `schema_violation`.
+    pub fn body(&self, method: &Method, headers: &HeaderMap, bytes: &[u8]) -> Result<Judged, Refusal> {
         if u64::try_from(bytes.len()).map_or(true, |length| length > self.max_body) {
             return Err(Code::BodyTooLarge.into());
         }
-        match &self.body {
-            Some(rule) if bytes.is_empty() && rule.requires(method) => Err(missing_body()),
-            Some(_) if bytes.is_empty() => Ok(None),
-            Some(rule) => rule.schema.check(bytes).map(Some),
-            None => Ok(None),
+        if self.bodies.is_empty() {
+            return Ok(Judged::default());
+        }
+        match (bytes.is_empty(), self.requires(method)) {
+            (true, true) => Err(missing_body()),
+            (true, false) => Ok(Judged::default()),
+            (false, _) => self.bodies.judge(headers, bytes, self.max_body),
         }
     }
-}
 
-impl BodyRule {
     fn requires(&self, method: &Method) -> bool {
         self.required.unwrap_or(matches!(*method, Method::POST | Method::PUT | Method::PATCH))
     }
-}
-
-/// The value, or its faults added to `all`.
-fn keep<T, E>(
-    result: Result<T, E>,
-    all: &mut Vec<InputFault>,
-    translate: impl FnOnce(E) -> Vec<InputFault>,
-) -> Option<T> {
-    result.map_err(|found| all.extend(translate(found))).ok()
 }
 
 fn missing_body() -> Refusal {

@@ -75,6 +75,8 @@ pub(crate) struct Ctx {
 struct Held {
     place: Option<OwnedSemaphorePermit>,
     memory: Option<OwnedSemaphorePermit>,
+    /// For the plain body beside the coded one.
+    plain: Option<OwnedSemaphorePermit>,
 }
 
 #[async_trait]
@@ -362,9 +364,14 @@ impl Passage {
                     _ => None,
                 };
                 let clock = &*self.shared.world.clock;
-                let method = &session.req_header().method;
-                let permit = granted.admit(&whole.bytes, method, again.as_ref(), (clock, now), trail)?;
-                ctx.body = Some(whole.bytes);
+                let head = session.req_header();
+                let beside = granted.rules().validate.beside(&head.headers);
+                if beside > 0 {
+                    ctx.held.plain = Some(body::reserve(&self.shared, usize::try_from(beside).unwrap_or(usize::MAX))?);
+                }
+                let head = (&head.method, &head.headers);
+                let permit = granted.admit(&whole.bytes, head, again.as_ref(), (clock, now), trail)?;
+                ctx.body = Some(permit.plain().cloned().unwrap_or(whole.bytes));
                 permit
             }
         };

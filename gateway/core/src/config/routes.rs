@@ -10,7 +10,10 @@ use validator::Validate;
 
 pub use pattern::RouteMatch;
 
-use super::{Authenticate, Cors, GuardConfig, LimitConfig, ParameterConfig, StageConfig, UnknownQuery, checks};
+use super::{
+    Authenticate, BodyConfig, ContentCoding, Cors, GuardConfig, LimitConfig, ParameterConfig, StageConfig,
+    UnknownQuery, checks,
+};
 use crate::units::{Size, Span};
 use crate::validate::RouteInput;
 
@@ -47,6 +50,16 @@ pub struct RouteConfig {
     pub body_required: Option<bool>,
     /// JSON media types the schema is for. Default: `application/json` and every `application/…+json`.
     pub media_types: Option<Vec<String>>,
+    /// Bodies of further media types: forms, files, or what passes unread. Where `body_schema` or this is given, all
+    /// others are 415.
+    #[serde(default)]
+    #[validate(length(max = 16), nested)]
+    pub bodies: Vec<BodyConfig>,
+    /// Content codings, `gzip` and `deflate`, that are taken off before a body is judged; the application gets it plain.
+    /// Default: none, a coded body is 415.
+    #[serde(default)]
+    #[validate(length(max = 2))]
+    pub content_encodings: Vec<ContentCoding>,
     /// The largest body. Default: `guard.max_body`.
     #[validate(custom(function = checks::bytes::<0, 1_099_511_627_776>))]
     pub max_body: Option<Size>,
@@ -107,12 +120,20 @@ pub struct RouteConfig {
 }
 
 impl RouteConfig {
+    /// The schema files of this route besides `body_schema`, each with the key that names it.
+    pub fn schema_files(&self) -> impl Iterator<Item = (&'static str, &PathBuf)> {
+        self.bodies.iter().filter_map(|body| body.schema.as_ref()).map(|path| ("bodies", path))
+    }
+
     /// What the validate stage reads of it.
     pub fn input(&self) -> RouteInput {
         RouteInput {
             body_schema: self.body_schema.as_ref().map(|path| path.display().to_string()),
             body_required: self.body_required,
             media_types: self.media_types.clone(),
+            bodies: self.bodies.clone(),
+            content_encodings: self.content_encodings.clone(),
+            responses: None,
             parameters: self.parameters.clone(),
             unknown_query: self.unknown_query,
             authorize_body: self.authorize_body,

@@ -2,6 +2,8 @@
 
 use http::StatusCode;
 
+use super::Row;
+
 /// What every client, log line, metric and documentation page calls one kind of refusal.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum Code {
@@ -19,6 +21,7 @@ pub enum Code {
     InsufficientUserAuthentication,
     InternalError,
     InvalidApiKey,
+    InvalidBody,
     InvalidCertificate,
     InvalidDpopProof,
     InvalidHost,
@@ -33,6 +36,7 @@ pub enum Code {
     PolicyError,
     RateLimited,
     RequestTimeout,
+    ResponseViolation,
     RouteNotFound,
     SchemaViolation,
     TargetTooLong,
@@ -42,51 +46,6 @@ pub enum Code {
     UpstreamUnavailable,
 }
 
-/// One row of the public table.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Row {
-    /// The `code` member and the last part of the `type` URL.
-    pub name: &'static str,
-    pub status: u16,
-    pub title: &'static str,
-    /// The `detail` when the stage has nothing more precise to say.
-    pub detail: &'static str,
-    /// What the caller can do about it.
-    pub remedy: &'static str,
-}
-
-/// What only the admin API says, in the order of the documentation.
-pub const ADMIN_ONLY: &[Row] = &[
-    Row {
-        name: "key_not_found",
-        status: 404,
-        title: "No such key",
-        detail: "There is no API key with this id.",
-        remedy: "List the keys; an id is the part of a key between its second and third underscore.",
-    },
-    Row {
-        name: "revocation_not_found",
-        status: 404,
-        title: "No such revocation",
-        detail: "There is no revocation with this id.",
-        remedy: "List the revocations; one that has ended is forgotten.",
-    },
-    Row {
-        name: "precondition_failed",
-        status: 412,
-        title: "Precondition failed",
-        detail: "It has changed since: `If-Match` names another version than there is now.",
-        remedy: "Read it again, look at what has changed, and send the `ETag` you get then.",
-    },
-    Row {
-        name: "config_refused",
-        status: 422,
-        title: "Configuration refused",
-        detail: "The files do not hold together, and the old configuration stays in force.",
-        remedy: "Mend what `errors` names, by file, line and column; `portcullis check` says the same.",
-    },
-];
-
 impl Code {
     /// Every code, in the order of the documentation.
     pub const ALL: &'static [Self] = &[
@@ -95,6 +54,7 @@ impl Code {
         Self::AmbiguousPath,
         Self::InvalidParameter,
         Self::InvalidJson,
+        Self::InvalidBody,
         Self::CredentialsConflict,
         Self::AuthenticationRequired,
         Self::InvalidToken,
@@ -120,6 +80,7 @@ impl Code {
         Self::ClientGone,
         Self::InternalError,
         Self::UpstreamFailed,
+        Self::ResponseViolation,
         Self::UpstreamUnavailable,
         Self::KeysUnavailable,
         Self::DependencyUnavailable,
@@ -182,6 +143,13 @@ impl Code {
                 "Invalid JSON",
                 "The body is not one well-formed JSON value.",
                 "Send a single UTF-8 JSON value without duplicate members, byte order mark or trailing data.",
+            ),
+            Self::InvalidBody => row(
+                400,
+                "invalid_body",
+                "Invalid body",
+                "The body is not a well-formed form, or not coded as it says.",
+                "See `errors`; send a form as the HTML standard writes it, with one reading.",
             ),
             Self::CredentialsConflict => row(
                 400,
@@ -346,6 +314,13 @@ impl Code {
                 "Internal error",
                 "The gateway failed to decide, so it refused.",
                 "Report it to the operator, quoting `instance`.",
+            ),
+            Self::ResponseViolation => row(
+                502,
+                "response_violation",
+                "Unexpected answer",
+                "The application answered what this resource does not declare.",
+                "Ask the operator, quoting `instance`.",
             ),
             Self::UpstreamFailed => {
                 row(502, "upstream_failed", "Bad gateway", "The application failed to answer.", "Try again later.")

@@ -11,7 +11,9 @@ mod tests;
 use std::borrow::Cow;
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Number, Value};
 
 use super::pointer;
@@ -29,21 +31,27 @@ pub struct Limits {
     pub nodes: usize,
     /// Bytes of one string or member name, decoded.
     pub string_bytes: usize,
+    /// Of one object.
+    pub members: usize,
     pub numbers: Numbers,
+    /// See [`super::ValidateConfig::max_ratio`].
+    pub ratio: u32,
 }
 
 /// Which numbers are read.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Numbers {
     /// Whatever a 64-bit integer or a double holds.
     Any,
-    /// At most 2^53 − 1 in magnitude, however written.
+    /// At most 2^53 − 1 in magnitude, however written, and with no more digits than a double keeps.
+    #[default]
     Exact,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { depth: 32, nodes: 100_000, string_bytes: 1 << 20, numbers: Numbers::Exact }
+        Self { depth: 32, nodes: 100_000, string_bytes: 1 << 20, members: 10_000, numbers: Numbers::Exact, ratio: 100 }
     }
 }
 
@@ -213,6 +221,11 @@ impl<'de> Visitor<'de> for Node<'_, '_> {
         let mut object = Map::new();
         while let Some(name) = members.next_key::<String>()? {
             self.reader.string(&name)?;
+            if object.len() >= self.reader.limits.members {
+                return Err(self
+                    .reader
+                    .refuse(format!("more than {} members in one object", self.reader.limits.members)));
+            }
             if object.contains_key(&name) {
                 self.reader.trail.push(name.into());
                 return Err(self.reader.refuse("the member appears more than once"));

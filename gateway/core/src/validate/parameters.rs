@@ -1,7 +1,8 @@
 //! Are the parameters what the route declares? Path, query, headers and cookies, each read once.
 
 mod declared;
-mod query;
+pub(crate) mod query;
+mod style;
 #[cfg(test)]
 mod tests;
 
@@ -11,6 +12,7 @@ use http::HeaderMap;
 use http::header::COOKIE;
 
 use self::declared::Declared;
+use self::style::Came;
 use super::config::{ParameterConfig, Place, UnknownQuery};
 use super::pointer;
 use super::{InputFault, refusal};
@@ -50,7 +52,7 @@ impl ParameterRules {
                 Ok(one) if declared.iter().any(|other| other.is(one.place, &one.name)) => faults.push(InputFault {
                     key: "parameters",
                     pointer: String::new(),
-                    message: format!("{} parameter `{}` is declared twice", one.place.as_str(), one.name),
+                    message: format!("{} parameter `{}` is declared twice", one.place.name(), one.name),
                 }),
                 Ok(one) => declared.push(one),
                 Err(found) => faults.extend(found),
@@ -71,44 +73,42 @@ impl ParameterRules {
     /// 400 `invalid_parameter` where one cannot be read as its type, 422 `schema_violation` where one can but
     /// does not fit, is missing or is not declared. Neither ever holds a value.
     pub fn check(&self, request: &Request<'_>, params: &[(Arc<str>, String)]) -> Result<Parameters, Refusal> {
-        self.judge(request.query, request.headers, params)
+        self.judge((request.path.as_str(), request.query), request.headers, params)
     }
 
     fn judge(
         &self,
-        query: Option<&str>,
+        (path, query): (&str, Option<&str>),
         headers: &HeaderMap,
         params: &[(Arc<str>, String)],
     ) -> Result<Parameters, Refusal> {
         let pairs = match query {
             Some(text) if self.reads_query => {
-                query::pairs(text).map_err(|fault| refusal(Code::InvalidParameter, "query", vec![fault]))?
+                query::pairs(text, "#/query").map_err(|fault| refusal(Code::InvalidParameter, "query", vec![fault]))?
             }
             Some(_) | None => Vec::new(),
         };
         let mut found = Found::default();
         for one in &self.declared {
-            let at = format!("#/{}/{}", one.place.as_str(), one.name);
-            match one.place {
+            let came = match one.place {
                 Place::Path => {
-                    let values = params.iter().filter(|(name, _)| **name == *one.name).map(|(_, v)| v.as_str());
-                    found.judge(one, &at, Ok(values.collect()));
+                    let texts = params.iter().filter(|(name, _)| **name == *one.name).map(|(_, v)| v.as_str());
+                    // Which segment it stands in is not known here; a comma that is not one is rare enough.
+                    Ok(Came::Texts { texts: texts.collect(), escaped: path.contains("%2C") })
                 }
-                Place::Query => {
-                    let values = pairs.iter().filter(|(name, _)| *name == *one.name).map(|(_, v)| v.as_str());
-                    found.judge(one, &at, Ok(values.collect()));
-                }
-                Place::Header => found.judge(one, &at, header(headers, one)),
-                Place::Cookie => found.judge(one, &at, cookie(headers, one)),
-            }
+                Place::Query => Ok(Came::Pairs(pairs.iter().filter(|pair| one.claims(&pair.name)).collect())),
+                Place::Header => header(headers, one),
+                Place::Cookie => cookie(headers, one),
+            };
+            found.judge(one, came);
         }
         let (query, unknown): (Vec<_>, Vec<_>) =
-            pairs.into_iter().partition(|(name, _)| self.declared.iter().any(|one| one.is(Place::Query, name)));
+            pairs.into_iter().partition(|pair| self.declared.iter().any(|one| one.claims(&pair.name)));
         match self.unknown_query {
             UnknownQuery::Allow => {}
-            UnknownQuery::Refuse => found.unfit.extend(unknown.iter().take(Refusal::MOST_FAULTS).map(|(name, _)| {
+            UnknownQuery::Refuse => found.unfit.extend(unknown.iter().take(Refusal::MOST_FAULTS).map(|pair| {
                 let mut at = "#/query".to_owned();
-                pointer::push(&mut at, name);
+                pointer::push(&mut at, &pair.name);
                 Fault {
                     pointer: at,
                     keyword: "additionalProperties".into(),
@@ -116,7 +116,9 @@ impl ParameterRules {
                 }
             })),
         }
-        found.into_result().map(|()| Parameters { query })
+        found
+            .into_result()
+            .map(|()| Parameters { query: query.into_iter().map(|pair| (pair.name, pair.value)).collect() })
     }
 }
 
@@ -128,17 +130,18 @@ struct Found {
 }
 
 impl Found {
-    fn judge(&mut self, one: &Declared, at: &str, values: Result<Vec<&str>, &'static str>) {
-        let unreadable = |message: &str| pointer::syntax(at.to_owned(), message);
-        match values.and_then(|values| one.read(&values)) {
-            Err(message) => self.unreadable.push(unreadable(message)),
+    fn judge(&mut self, one: &Declared, came: Result<Came<'_>, &'static str>) {
+        let mut at = format!("#/{}", one.place.name());
+        pointer::push(&mut at, &one.name);
+        match came.map_err(|message| (String::new(), message)).and_then(|came| one.read(&came)) {
+            Err((below, message)) => self.unreadable.push(pointer::syntax(at + &below, message)),
             Ok(None) if one.required => self.unfit.push(Fault {
-                pointer: at.to_owned(),
+                pointer: at,
                 keyword: "required".into(),
-                message: format!("required {} parameter `{}` is missing", one.place.as_str(), one.name),
+                message: format!("required {} parameter `{}` is missing", one.place.name(), one.name),
             }),
             Ok(None) => {}
-            Ok(Some(value)) => self.unfit.extend(one.schema.check(&value, at).err().into_iter().flatten()),
+            Ok(Some(value)) => self.unfit.extend(one.schema.check(&value, &at).err().into_iter().flatten()),
         }
     }
 
@@ -153,28 +156,24 @@ impl Found {
     }
 }
 
-/// The values of a header field; an array's are split at commas (RFC 9110 §5.6.1).
-fn header<'h>(headers: &'h HeaderMap, one: &Declared) -> Result<Vec<&'h str>, &'static str> {
-    let mut values = Vec::new();
+/// The values of a header field.
+fn header<'h>(headers: &'h HeaderMap, one: &Declared) -> Result<Came<'h>, &'static str> {
+    let mut texts = Vec::new();
     for value in headers.get_all(&*one.name) {
-        let text = value.to_str().map_err(|_| "must be ASCII")?.trim_matches([' ', '\t']);
-        if one.is_array() {
-            values.extend(text.split(',').map(|part| part.trim_matches([' ', '\t'])).filter(|part| !part.is_empty()));
-        } else {
-            values.push(text);
-        }
+        texts.push(value.to_str().map_err(|_| "must be ASCII")?.trim_matches([' ', '\t']));
     }
-    Ok(values)
+    Ok(Came::Texts { texts, escaped: false })
 }
 
 /// The values of a cookie (RFC 6265 §5.4), as they stand: quotes and escapes are the application's own.
-fn cookie<'h>(headers: &'h HeaderMap, one: &Declared) -> Result<Vec<&'h str>, &'static str> {
-    let mut values = Vec::new();
+fn cookie<'h>(headers: &'h HeaderMap, one: &Declared) -> Result<Came<'h>, &'static str> {
+    let mut texts = Vec::new();
     for field in headers.get_all(COOKIE) {
         let text = field.to_str().map_err(|_| "must be ASCII")?;
         let pairs = text.split(';').filter_map(|pair| pair.split_once('='));
         let named = pairs.filter(|(name, _)| name.trim_matches([' ', '\t']) == &*one.name);
-        values.extend(named.map(|(_, value)| value.trim_matches([' ', '\t'])));
+        texts.extend(named.map(|(_, value)| value.trim_matches([' ', '\t'])));
     }
-    Ok(values)
+    let escaped = texts.iter().any(|text| text.contains("%2C") || text.contains("%2c"));
+    Ok(Came::Texts { texts, escaped })
 }

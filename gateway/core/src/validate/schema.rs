@@ -84,11 +84,17 @@ impl Schema {
     /// reference that comes back to where it started, an unknown format, a misspelt keyword, a pattern that
     /// needs backtracking.
     pub fn compile(text: &[u8]) -> Result<Self, Vec<SchemaFault>> {
+        Self::compile_kept(text).map(|(schema, _)| schema)
+    }
+
+    /// The same, and the schema as it was written.
+    pub(super) fn compile_kept(text: &[u8]) -> Result<(Self, Value), Vec<SchemaFault>> {
         let one = |pointer: String, message: String| vec![SchemaFault { pointer, message }];
         if text.len() > LARGEST {
             return Err(one(String::new(), format!("the schema has {} bytes, at most {LARGEST} are read", text.len())));
         }
-        let limits = Limits { depth: 64, nodes: 10_000, string_bytes: 64 << 10, numbers: Numbers::Any };
+        let limits =
+            Limits { depth: 64, nodes: 10_000, string_bytes: 64 << 10, numbers: Numbers::Any, ..Limits::default() };
         let document = parse(text, &limits)
             .map_err(|fault| match (text.is_empty(), &*fault.keyword) {
                 (true, _) => one(String::new(), "is empty: a schema that allows everything is `{}`".to_owned()),
@@ -113,7 +119,7 @@ impl Schema {
         let validator = options
             .build(&document)
             .map_err(|error| one(words::where_in_schema(&error), words::for_the_operator(&error)))?;
-        Ok(Self { validator, telling })
+        Ok((Self { validator, telling }, document))
     }
 
     /// Judges a value. `at` stands before every pointer: empty for a body, `#/query/limit` for a parameter.

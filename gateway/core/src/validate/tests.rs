@@ -1,4 +1,4 @@
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::*;
 
@@ -9,7 +9,12 @@ fn route(input: Value) -> RouteInput {
 }
 
 fn compiled(input: Value, schema: Option<&[u8]>) -> Validate {
-    Validate::compile(&route(input), schema, Limits::default(), 64).unwrap()
+    let schemas = Schemas { body: schema, others: &|_| None };
+    Validate::compile(&route(input), schemas, Limits::default(), 64).unwrap()
+}
+
+fn json_type() -> HeaderMap {
+    [(http::header::CONTENT_TYPE, "application/json".parse().unwrap())].into_iter().collect()
 }
 
 fn check(
@@ -42,20 +47,20 @@ fn a_body_is_required_by_method_unless_the_route_says() {
     check(&by_method, &Method::DELETE, DeclaredBody::Absent, None, Ok(BodyPlan::Nothing));
     let always = compiled(json!({ "body_required": true }), Some(OBJECT));
     check(&always, &Method::DELETE, DeclaredBody::Absent, None, Err(Code::InvalidJson));
-    assert_eq!(always.body(&Method::DELETE, b"").unwrap_err().code, Code::InvalidJson);
+    assert_eq!(always.body(&Method::DELETE, &json_type(), b"").unwrap_err().code, Code::InvalidJson);
     let never = compiled(json!({ "body_required": false }), Some(OBJECT));
     check(&never, &Method::POST, DeclaredBody::Absent, None, Ok(BodyPlan::Nothing));
-    assert_eq!(never.body(&Method::POST, b""), Ok(None));
-    assert_eq!(never.body(&Method::POST, b" ").unwrap_err().code, Code::InvalidJson);
+    assert_eq!(never.body(&Method::POST, &json_type(), b""), Ok(Judged::default()));
+    assert_eq!(never.body(&Method::POST, &json_type(), b" ").unwrap_err().code, Code::InvalidJson);
 }
 
 #[test]
 fn judges_a_body_that_is_there_whatever_the_method() {
     let validate = compiled(json!({}), Some(OBJECT));
     assert!(validate.wants_body());
-    assert_eq!(validate.body(&Method::GET, b"[]").unwrap_err().code, Code::SchemaViolation);
-    assert_eq!(validate.body(&Method::GET, &[b' '; 65]).unwrap_err().code, Code::BodyTooLarge);
-    assert_eq!(validate.body(&Method::POST, b"{}"), Ok(Some(json!({}))));
+    assert_eq!(validate.body(&Method::GET, &json_type(), b"[]").unwrap_err().code, Code::SchemaViolation);
+    assert_eq!(validate.body(&Method::GET, &json_type(), &[b' '; 65]).unwrap_err().code, Code::BodyTooLarge);
+    assert_eq!(validate.body(&Method::POST, &json_type(), b"{}"), Ok(Judged { value: Some(json!({})), plain: None }));
 }
 
 #[test]
@@ -70,11 +75,14 @@ fn streams_where_there_is_no_schema() {
 fn tells_all_faults_of_a_route_at_once() {
     let input = route(json!({
         "media_types": ["text/plain"],
-        "parameters": [{ "in": "query", "name": "p", "schema": { "type": "object" } }]
+        "parameters": [{ "in": "query", "name": "p", "schema": { "type": "objet" } }],
+        "bodies": [{ "media_type": "text" }],
+        "responses": { "schemas": [{ "status": "ok!" }] }
     }));
-    let faults = Validate::compile(&input, Some(b"{"), Limits::default(), 64).unwrap_err();
+    let faults =
+        Validate::compile(&input, Schemas { body: Some(b"{"), others: &|_| None }, Limits::default(), 64).unwrap_err();
     let keys: Vec<_> = faults.iter().map(|fault| fault.key).collect();
-    assert_eq!(keys, ["media_types", "body_schema", "parameters"]);
+    assert_eq!(keys, ["media_types", "body_schema", "bodies", "parameters", "responses"]);
 }
 
 #[test]

@@ -29,7 +29,7 @@ fn travel(snapshot: &Snapshot, ground: &Ground, asked: &Asked, body: &[u8]) -> (
         BodyPlan::Hold(_) => {
             let again = granted.asks_with_body().then_some(&request);
             let body = Bytes::copy_from_slice(body);
-            granted.admit(&body, &asked.method, again, (&*world.clock, now()), &mut trail)
+            granted.admit(&body, (&asked.method, &asked.headers), again, (&*world.clock, now()), &mut trail)
         }
     });
     (outcome, trail)

@@ -102,7 +102,8 @@ async fn collect(
 /// Bytes to one permit of the budget, so that the budget fits a semaphore.
 const UNIT: usize = 1024;
 
-fn reserve(shared: &Shared, bytes: usize) -> Result<OwnedSemaphorePermit, Refusal> {
+/// Memory for `bytes`, as long as the permit is kept.
+pub(super) fn reserve(shared: &Shared, bytes: usize) -> Result<OwnedSemaphorePermit, Refusal> {
     let units = u32::try_from(bytes.div_ceil(UNIT)).unwrap_or(u32::MAX);
     Arc::clone(&shared.body_memory).try_acquire_many_owned(units).map_err(|_| {
         Refusal::new(Code::Overloaded).because("`max_body_memory` is all in use").retry_after(Duration::from_secs(1))

@@ -150,6 +150,11 @@ pub(super) fn dress(upstream_head: &mut RequestHeader, ctx: &mut Ctx, shared: &S
         upstream_head.remove_header(&header::EXPECT);
         upstream_head.remove_header(&header::TRANSFER_ENCODING);
         upstream_head.insert_header(header::CONTENT_LENGTH, body.len())?;
+        if permit.plain().is_some() {
+            // What is forwarded is what was judged: the plain body. A digest of the coded one (RFC 9530) says nothing of it.
+            upstream_head.remove_header(&header::CONTENT_ENCODING);
+            upstream_head.remove_header("content-digest");
+        }
     }
     Ok(())
 }

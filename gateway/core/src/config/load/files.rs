@@ -145,21 +145,28 @@ impl<'s> Desk<'s> {
         Ok(bytes)
     }
 
-    /// The bytes behind every `body_schema`. Whether they are a schema is for the compiler of schemas to say.
+    /// The bytes behind every `body_schema`, and the schemas of `bodies` and `responses`. Whether they are a schema is for
+    /// the compiler of schemas to say.
     pub(super) fn read_body_schemas(&mut self, draft: &Draft) -> BTreeMap<PathBuf, Vec<u8>> {
         let mut schemas = BTreeMap::new();
         for (at, route) in draft.routes.iter().enumerate() {
-            let Some(path) = route.as_ref().and_then(|route| route.body_schema.as_ref()) else { continue };
-            let full = self.folder.join(path);
-            match self.read(&full, LARGEST) {
-                Ok(bytes) => {
-                    schemas.insert(path.clone(), bytes);
+            let Some(route) = route else { continue };
+            let named = route.body_schema.iter().map(|path| ("body_schema", path)).chain(route.schema_files());
+            for (key, path) in named {
+                let full = self.folder.join(path);
+                if schemas.contains_key(path) {
+                    continue;
                 }
-                Err(fault) => {
-                    let place = [PathPart::Key("routes"), PathPart::Index(at), PathPart::Key("body_schema")];
-                    let (file, span) = self.spans.find(&place);
-                    let help = "paths of body schemas are relative to the folder of the main file".to_owned();
-                    self.findings.add(file, span, format!("`{}` {fault}", full.display()), Some(help));
+                match self.read(&full, LARGEST) {
+                    Ok(bytes) => {
+                        schemas.insert(path.clone(), bytes);
+                    }
+                    Err(fault) => {
+                        let place = [PathPart::Key("routes"), PathPart::Index(at), PathPart::Key(key)];
+                        let (file, span) = self.spans.find(&place);
+                        let help = "paths of schemas are relative to the folder of the main file".to_owned();
+                        self.findings.add(file, span, format!("`{}` {fault}", full.display()), Some(help));
+                    }
                 }
             }
         }

@@ -1,5 +1,6 @@
 //! One route: every stage compiled, every fault at its key.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use super::Work;
@@ -12,7 +13,7 @@ use crate::identify::{Authenticate, Certificates, Demands, Identify, Judges, Met
 use crate::limit::Limit;
 use crate::route::{Entry, MethodSet, Template};
 use crate::snapshot::{Modes, Rules};
-use crate::validate::{Place, Validate};
+use crate::validate::{Place, Schemas, Validate};
 
 /// `None`: errors were noted; without policies because theirs were, and everything else of the route is looked at.
 pub(super) fn compile(
@@ -124,7 +125,9 @@ fn validate(work: &mut Work<'_>, index: usize, route: &RouteConfig, max_body: u6
         }
     };
     let schema = route.body_schema.as_ref().and_then(|path| work.loaded.body_schemas.get(path));
-    let compiled = Validate::compile(&route.input(), schema.map(Vec::as_slice), limits, max_body);
+    let others = |path: &Path| work.loaded.body_schemas.get(path).map(Vec::as_slice);
+    let schemas = Schemas { body: schema.map(Vec::as_slice), others: &others };
+    let compiled = Validate::compile(&route.input(), schemas, limits, max_body);
     compiled
         .map_err(|faults| {
             for fault in faults {

@@ -25,7 +25,7 @@ fn check(rules: &ParameterRules, query: Option<&str>, fields: &[(&str, &str)], e
     let field = |(name, value): &(&str, &str)| {
         (name.parse::<HeaderName>().unwrap(), HeaderValue::from_bytes(value.as_bytes()).unwrap())
     };
-    let found = rules.judge(query, &fields.iter().map(field).collect(), &[]);
+    let found = rules.judge(("/", query), &fields.iter().map(field).collect(), &[]);
     let found: Judged<'_> = match &found {
         Ok(parameters) => Ok(parameters.query.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect()),
         Err(refusal) => {
@@ -169,8 +169,8 @@ fn leaves_a_query_alone_that_nobody_declared() {
 fn path_parameters_are_judged() {
     let rules = one("path", json!({ "type": "integer" }));
     let params = |value: &str| vec![(Arc::from("p"), value.to_owned())];
-    assert!(rules.judge(None, &HeaderMap::new(), &params("7")).is_ok());
-    assert_eq!(rules.judge(None, &HeaderMap::new(), &params("seven")).unwrap_err().code, Code::InvalidParameter);
+    assert!(rules.judge(("/", None), &HeaderMap::new(), &params("7")).is_ok());
+    assert_eq!(rules.judge(("/", None), &HeaderMap::new(), &params("seven")).unwrap_err().code, Code::InvalidParameter);
 }
 
 #[test]
@@ -179,16 +179,37 @@ fn refuses_declarations_that_cannot_work() {
         let fault = InputFault { key: "parameters", pointer: pointer.to_owned(), message: message.to_owned() };
         assert_eq!(compile(json!([parameter]), None).unwrap_err(), [fault]);
     };
-    let kind = "the type of a parameter must be `string`, `integer`, `number` or `boolean`, or `array` of those";
     refused(
-        json!({ "in": "query", "name": "p", "schema": { "type": "object" } }),
-        "/type",
-        &format!("query parameter `p`: {kind}"),
+        json!({ "in": "query", "name": "p", "schema": { "items": { "type": "array" } } }),
+        "",
+        "query parameter `p`: an array or object inside another cannot be written in this style: use `deepObject` or \
+         `content = \"application/json\"`",
     );
     refused(
-        json!({ "in": "path", "name": "p", "schema": { "type": "array" } }),
+        json!({ "in": "path", "name": "p", "schema": {}, "style": "matrix" }),
         "",
-        "path parameter `p`: only query and header parameters can be arrays",
+        "path parameter `p`: the style `matrix` cannot be had: paths with `;` are refused, because servers cut them \
+         there; use `simple`",
+    );
+    refused(
+        json!({ "in": "path", "name": "p", "schema": {}, "style": "deepObject" }),
+        "",
+        "path parameter `p`: the style `deepObject` does not exist for path parameters",
+    );
+    refused(
+        json!({ "in": "query", "name": "p", "schema": {}, "style": "pipeDelimited" }),
+        "",
+        "query parameter `p`: the styles `spaceDelimited` and `pipeDelimited` are for arrays",
+    );
+    refused(
+        json!({ "in": "query", "name": "p", "schema": {}, "content": "application/json", "explode": true }),
+        "",
+        "query parameter `p`: `content` stands in the place of `style` and `explode`",
+    );
+    refused(
+        json!({ "in": "query", "name": "p", "schema": {}, "content": "text/csv" }),
+        "",
+        "query parameter `p`: `content = \"text/csv\"` cannot be read: write `application/json`",
     );
     refused(
         json!({ "in": "header", "name": "Authorization", "schema": {} }),
@@ -214,17 +235,100 @@ fn refuses_declarations_that_cannot_work() {
     let faults = compile(twice, None).unwrap_err();
     assert_eq!(faults.first().unwrap().message, "header parameter `a` is declared twice");
     assert!(serde_json::from_value::<ParameterConfig>(json!({ "in": "body", "name": "p", "schema": {} })).is_err());
-    assert!(
-        serde_json::from_value::<ParameterConfig>(json!({ "in": "query", "name": "p", "schema": {}, "style": "form" }))
-            .is_err()
-    );
+    let odd = json!({ "in": "query", "name": "p", "schema": {}, "style": "comma" });
+    assert!(serde_json::from_value::<ParameterConfig>(odd).is_err());
+}
+
+/// A parameter `p` whose schema holds only what was written: the query fits exactly when it is read as `expected`.
+fn written(place: &str, style: Value, schema: Value, text: &str, expected: Result<Value, &str>) {
+    let mut parameter = json!({ "in": place, "name": "p", "schema": schema });
+    parameter.as_object_mut().unwrap().extend(style.as_object().unwrap().clone());
+    if let Ok(value) = &expected {
+        parameter["schema"]["const"] = value.clone();
+    }
+    let rules = rules(json!([parameter]));
+    let (query, fields, params) = match place {
+        "query" => (Some(text), HeaderMap::new(), vec![]),
+        "path" => (None, HeaderMap::new(), vec![(Arc::from("p"), text.to_owned())]),
+        "cookie" => (None, [(COOKIE, text.parse().unwrap())].into_iter().collect(), vec![]),
+        _ => (None, [(HeaderName::from_static("p"), text.parse().unwrap())].into_iter().collect(), vec![]),
+    };
+    let found = rules
+        .judge(("/", query), &fields, &params)
+        .map_err(|refusal| refusal.extra.unwrap().errors.into_iter().map(|fault| fault.message).collect::<Vec<_>>());
+    let expected = expected.map_err(|message| vec![message.to_owned()]);
+    assert_eq!(found.as_ref().map(|_| ()), expected.as_ref().map(|_| ()), "{place} {style} {text}: {found:?}");
+}
+
+const NUMBERS: fn() -> Value = || json!({ "type": "array", "items": { "type": "integer" } });
+const POINT: fn() -> Value = || json!({ "type": "object", "additionalProperties": { "type": "integer" } });
+
+#[test]
+fn refuses_a_separator_that_some_readers_decode_first() {
+    let separator = Err("holds a percent-encoded separator, which some readers split at and some do not");
+    let together = json!({ "explode": false });
+    written("query", together.clone(), NUMBERS(), "p=1%2C2", separator.clone());
+    written("query", together.clone(), POINT(), "p=x,1%2cy,2", separator.clone());
+    written("cookie", together, NUMBERS(), "p=1%2C2", separator);
+    let parameter = json!([{ "in": "path", "name": "p", "schema": NUMBERS() }]);
+    let params = [(Arc::from("p"), "1,2".to_owned())];
+    assert!(rules(parameter.clone()).judge(("/1,2", None), &HeaderMap::new(), &params).is_ok());
+    assert!(rules(parameter).judge(("/1%2C2", None), &HeaderMap::new(), &params).is_err());
+}
+
+#[test]
+fn refuses_what_a_style_cannot_mean() {
+    let pairs = Err("must be an object: a name and a value for each member");
+    written("query", json!({ "explode": false }), POINT(), "p=x,1,y", pairs.clone());
+    written("header", json!({ "explode": true }), POINT(), "x=1,y", pairs);
+    written("header", json!({}), POINT(), "x,1,x,2", Err("has a member twice"));
+    written("path", json!({ "style": "label" }), NUMBERS(), "1,2", Err("must begin with `.`"));
+    written("query", json!({ "style": "deepObject" }), POINT(), "p[x]=1&p[x]=2", Err("appears more than once"));
+    let json = Err("must be one JSON value that everybody reads alike");
+    written("query", json!({ "content": "application/json" }), POINT(), "p={\"x\":1,\"x\":2}", json);
+}
+
+#[test]
+fn reads_every_style_of_openapi() {
+    let list = || Ok(json!([1, 2]));
+    let point = || Ok(json!({ "x": 1, "y": 2 }));
+    for (place, style, text) in [
+        ("query", json!({}), "p=1&p=2"),
+        ("query", json!({ "style": "form", "explode": false }), "p=1,2"),
+        ("query", json!({ "style": "spaceDelimited" }), "p=1%202"),
+        ("query", json!({ "style": "spaceDelimited" }), "p=1+2"),
+        ("query", json!({ "style": "pipeDelimited" }), "p=1|2"),
+        ("query", json!({ "style": "pipeDelimited" }), "p=1%7C2"),
+        ("query", json!({ "content": "application/json" }), "p=[1,2]"),
+        ("path", json!({}), "1,2"),
+        ("path", json!({ "explode": true }), "1,2"),
+        ("path", json!({ "style": "label" }), ".1,2"),
+        ("path", json!({ "style": "label", "explode": true }), ".1.2"),
+        ("header", json!({}), "1, 2"),
+        ("cookie", json!({}), "p=1,2"),
+    ] {
+        written(place, style, NUMBERS(), text, list());
+    }
+    for (place, style, text) in [
+        ("query", json!({}), "x=1&y=2"),
+        ("query", json!({ "explode": false }), "p=x,1,y,2"),
+        ("query", json!({ "style": "deepObject" }), "p[x]=1&p%5By%5D=2"),
+        ("path", json!({}), "x,1,y,2"),
+        ("path", json!({ "explode": true }), "x=1,y=2"),
+        ("path", json!({ "style": "label" }), ".x,1,y,2"),
+        ("path", json!({ "style": "label", "explode": true }), ".x=1.y=2"),
+        ("header", json!({ "explode": true }), "x=1, y=2"),
+        ("cookie", json!({}), "p=x,1,y,2"),
+    ] {
+        written(place, style, POINT(), text, point());
+    }
 }
 
 proptest! {
     #[test]
     fn never_panics_and_never_tells_a_value(text in "(p|q|%70)?=?[a-z0-9%+&=;\\[\\]é]{0,24}") {
         let rules = one("query", json!({ "type": "integer" }));
-        if let Ok(found) = rules.judge(Some(&text), &HeaderMap::new(), &[]) {
+        if let Ok(found) = rules.judge(("/", Some(&text)), &HeaderMap::new(), &[]) {
             prop_assert!(found.query.len() <= 1);
         }
     }

@@ -124,23 +124,30 @@ impl Checked<'_, '_> {
 
     fn body(&mut self, draft: &Draft) {
         let route = self.route;
-        if route.body_schema.is_none() {
-            for (key, set) in
-                [("body_required", route.body_required == Some(true)), ("authorize_body", route.authorize_body)]
-            {
+        let (first, judged) = match (&route.body_schema, route.bodies.is_empty()) {
+            (Some(_), _) => ("body_schema", true),
+            (None, false) => ("bodies", route.bodies.iter().any(|body| body.schema.is_some())),
+            (None, true) => ("", false),
+        };
+        if first.is_empty() {
+            for (key, set) in [
+                ("body_required", route.body_required == Some(true)),
+                ("authorize_body", route.authorize_body),
+                ("content_encodings", !route.content_encodings.is_empty()),
+            ] {
                 if set {
-                    self.refuse(&[key.into()], format!("`{key}` has no meaning without `body_schema`"), "");
+                    self.refuse(&[key.into()], format!("`{key}` has no meaning without `body_schema` or `bodies`"), "");
                 }
             }
         } else if route.websocket {
-            self.refuse(&["body_schema".into()], "a WebSocket has no body to validate", "");
+            self.refuse(&[first.into()], "a WebSocket has no body to validate", "");
         } else if !route.matches.is_any_method()
             && route.matches.methods.iter().all(|method| matches!(*method, "GET" | "HEAD"))
         {
-            self.refuse(&["body_schema".into()], format!("`{}` takes no body", route.matches), "");
+            self.refuse(&[first.into()], format!("`{}` takes no body", route.matches), "");
         }
         let memory = draft.server.as_ref().map(|server| server.max_body_memory);
-        if let (Some(_), Some(most), Some(memory)) = (&route.body_schema, route.max_body, memory)
+        if let (true, Some(most), Some(memory)) = (judged, route.max_body, memory)
             && most > memory
         {
             let message =

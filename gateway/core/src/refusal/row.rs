@@ -1,0 +1,46 @@
+//! What is said of one kind of refusal? The rows of the public table, and those that only the admin API says.
+
+/// One row of the public table.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Row {
+    /// The `code` member and the last part of the `type` URL.
+    pub name: &'static str,
+    pub status: u16,
+    pub title: &'static str,
+    /// The `detail` when the stage has nothing more precise to say.
+    pub detail: &'static str,
+    /// What the caller can do about it.
+    pub remedy: &'static str,
+}
+
+/// What only the admin API says, in the order of the documentation.
+pub const ADMIN_ONLY: &[Row] = &[
+    Row {
+        name: "key_not_found",
+        status: 404,
+        title: "No such key",
+        detail: "There is no API key with this id.",
+        remedy: "List the keys; an id is the part of a key between its second and third underscore.",
+    },
+    Row {
+        name: "revocation_not_found",
+        status: 404,
+        title: "No such revocation",
+        detail: "There is no revocation with this id.",
+        remedy: "List the revocations; one that has ended is forgotten.",
+    },
+    Row {
+        name: "precondition_failed",
+        status: 412,
+        title: "Precondition failed",
+        detail: "It has changed since: `If-Match` names another version than there is now.",
+        remedy: "Read it again, look at what has changed, and send the `ETag` you get then.",
+    },
+    Row {
+        name: "config_refused",
+        status: 422,
+        title: "Configuration refused",
+        detail: "The files do not hold together, and the old configuration stays in force.",
+        remedy: "Mend what `errors` names, by file, line and column; `portcullis check` says the same.",
+    },
+];
