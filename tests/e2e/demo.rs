@@ -12,16 +12,16 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// A demo that is ready.
-struct Demo {
-    folder: TempDir,
+pub(crate) struct Demo {
+    pub(crate) folder: TempDir,
     base: u16,
     running: Running,
-    ready: Value,
+    pub(crate) ready: Value,
 }
 
 impl Demo {
     /// Starts in an empty folder, as somebody does who has the binary and nothing else.
-    async fn start(more: &[&str]) -> Self {
+    pub(crate) async fn start(more: &[&str]) -> Self {
         let folder = TempDir::new().unwrap();
         let base = binary::free_ports(5);
         let port = base.to_string();
@@ -41,8 +41,13 @@ impl Demo {
         Self { folder, base, running, ready }
     }
 
-    fn path(&self, name: &str) -> PathBuf {
-        PathBuf::from(self.ready[name].as_str().unwrap())
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        PathBuf::from(self.text(name))
+    }
+
+    /// A member of the ready file.
+    pub(crate) fn text(&self, name: &str) -> &str {
+        self.ready[name].as_str().unwrap()
     }
 }
 

@@ -7,6 +7,7 @@ mod api_keys;
 mod authorize;
 mod bodies;
 mod broken;
+mod browser;
 mod cors;
 mod demo;
 mod doubts;

@@ -11,15 +11,18 @@ pub(super) const CONTENT_SECURITY_POLICY: &str =
     "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 const STYLE: &str = "\
-:root{color-scheme:light dark;--ink:#1b1f24;--soft:#57606a;--line:#d0d7de;--paper:#fff;--mark:#b35900}\
-@media(prefers-color-scheme:dark){:root{--ink:#e6edf3;--soft:#9198a1;--line:#30363d;--paper:#0d1117;--mark:#f0883e}}\
-body{margin:0;min-height:100vh;display:grid;place-items:center;background:var(--paper);color:var(--ink);\
-font:16px/1.55 system-ui,sans-serif}main{max-width:34rem;padding:2rem}\
-p.code{font:600 .85rem ui-monospace,monospace;color:var(--mark);letter-spacing:.04em;margin:0}\
-h1{font-size:1.7rem;line-height:1.2;margin:.3rem 0 1rem}p{margin:.6rem 0}\
-dl{border-top:1px solid var(--line);margin-top:1.6rem;padding-top:1rem;font-size:.85rem;color:var(--soft)}\
-dt{float:left;clear:left;width:6rem}dd{margin:0 0 .2rem 6rem;font-family:ui-monospace,monospace;overflow-wrap:anywhere}\
-a{color:inherit}";
+:root{color-scheme:light dark;--ink:#1c2430;--soft:#5b6675;--line:#d9dfe7;--page:#f6f8fa;--card:#fff;--mark:#a64b00}\
+@media(prefers-color-scheme:dark){:root{--ink:#e4e9f0;--soft:#9aa6b5;--line:#2c3542;--page:#11161d;--card:#181f28;\
+--mark:#f0883e}}*{box-sizing:border-box}body{margin:0;min-height:100vh;display:flex;align-items:center;\
+justify-content:center;padding:1.5rem 1rem;background:var(--page);color:var(--ink);font:16px/1.55 system-ui,sans-serif}\
+main{width:100%;max-width:34rem;padding:2.2rem 2rem;border:1px solid var(--line);border-radius:.9rem;\
+background:var(--card);overflow-wrap:anywhere}@media(max-width:30rem){main{padding:1.6rem 1.3rem}}\
+p.code{font:600 .85rem ui-monospace,monospace;color:var(--mark);letter-spacing:.02em;margin:0}\
+h1{font-size:1.6rem;line-height:1.25;letter-spacing:-.01em;margin:.35rem 0 1rem}p{margin:.6rem 0}\
+ul{padding-left:1.2rem}code{font:.9em ui-monospace,monospace}\
+dl{border-top:1px solid var(--line);margin:1.8rem 0 0;padding-top:1.1rem;font-size:.85rem;color:var(--soft)}\
+dt{float:left;clear:left;width:5.5rem}dd{margin:0 0 .25rem 5.5rem;font-family:ui-monospace,monospace}\
+a{color:inherit;text-underline-offset:.2em}a:focus-visible{outline:3px solid var(--mark);outline-offset:2px}";
 
 /// What a person sees who was turned away.
 pub(super) fn refusal(refusal: &Refusal, envelope: &Envelope) -> String {

@@ -70,7 +70,7 @@ pub(super) fn stop(status: StatusCode, title: &str, why: &str) -> Response {
 pub(super) fn person_button(person: &Person, likely: bool, disabled: bool) -> String {
     let focus = if likely { " autofocus" } else { "" };
     format!(
-        "<button name=\"user\" value=\"{name}\"{focus}>{}</button>",
+        "<button class=\"pick\" name=\"user\" value=\"{name}\"{focus}>{}</button>",
         person_words(person, disabled),
         name = escape(&person.name)
     )
