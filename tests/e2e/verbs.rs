@@ -2,6 +2,7 @@
 
 mod check;
 mod keys;
+mod policy;
 mod quick;
 mod run;
 
@@ -13,8 +14,8 @@ use portcullis_tests::site::Setup;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-const VERBS: [&str; 10] =
-    ["demo", "run", "check", "route", "keys", "health", "idp", "schema", "completions", "version"];
+const VERBS: [&str; 11] =
+    ["demo", "run", "check", "route", "policy", "keys", "health", "idp", "schema", "completions", "version"];
 
 /// The folder of the project.
 fn project() -> &'static Path {
@@ -29,7 +30,9 @@ async fn here(arguments: &[&str]) -> Ran {
 async fn helps_with_every_verb() {
     let mut text = here(&["--help"]).await.stdout;
     let keys = ["create", "list", "show", "revoke"].map(|verb| vec!["keys", verb, "--help"]);
-    for arguments in VERBS.map(|verb| vec![verb, "--help"]).into_iter().chain(keys) {
+    let policy =
+        ["check", "test", "explain", "matrix", "diff", "schema", "fmt"].map(|verb| vec!["policy", verb, "--help"]);
+    for arguments in VERBS.map(|verb| vec![verb, "--help"]).into_iter().chain(policy).chain(keys) {
         let ran = here(&arguments).await;
         assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""), "{arguments:?}");
         let _ = write!(text, "\n$ portcullis {}\n{}", arguments.join(" "), ran.stdout);

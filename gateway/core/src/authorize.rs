@@ -5,8 +5,12 @@
 
 mod bind;
 mod context;
+mod derive;
 mod direct;
+mod est;
+mod explain;
 mod fault;
+mod matrix;
 mod policies;
 mod principal;
 mod settled;
@@ -25,10 +29,14 @@ use http::{HeaderMap, Method};
 use serde_json::Value;
 
 pub use bind::{About, BodyUse, Caller, RouteFacts, RouteFault};
+pub use derive::schema as derived_schema;
 pub use direct::Direct;
+pub use explain::{Account, Asked, Condition, Decided, Explanation, Facts, Verdict};
 pub use fault::{PolicyFault, Source};
-pub use policies::Policies;
-pub use suite::{Outcome, Report};
+pub use matrix::{Cell, Change, Direction, Door, Matrix, Public, Role, Row, differences, markdown};
+pub use policies::{Policies, format};
+pub use shapes::Presence;
+pub use suite::{Outcome, Report, run_whole};
 pub(crate) use typed::ip_expression;
 
 use crate::gather::Param;

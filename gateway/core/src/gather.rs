@@ -78,6 +78,14 @@ impl Gather {
         self.fixed.is_some()
     }
 
+    /// The id, where every request of the route has the same.
+    pub fn fixed_id(&self) -> Option<&str> {
+        match self.id.as_slice() {
+            [Piece::Text(text)] => Some(text),
+            _ => None,
+        }
+    }
+
     /// The resource of one request.
     ///
     /// A parameter that is not there is a fault of ours, not of the caller: it refuses with `internal_error`.

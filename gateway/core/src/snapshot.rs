@@ -2,6 +2,7 @@
 
 mod compile;
 mod rules;
+mod tools;
 
 use std::collections::{BTreeSet, HashMap};
 use std::ffi::OsString;
@@ -11,7 +12,7 @@ use std::sync::Arc;
 
 use http::Method;
 
-pub use compile::{Built, compile};
+pub use compile::{Built, Folder, cedar_files, compile, policy_folder};
 pub use rules::{Modes, Rules};
 
 use crate::authorize::Policies;
@@ -169,6 +170,11 @@ impl Snapshot {
         &self.root
     }
 
+    /// The folder of the policies.
+    pub fn policy_folder(&self) -> PathBuf {
+        self.root.join(&self.config.policies.dir)
+    }
+
     /// The folders whose changes concern us.
     pub fn folders(&self) -> BTreeSet<PathBuf> {
         let folder = |path: &PathBuf| match path.parent() {
@@ -176,7 +182,7 @@ impl Snapshot {
             _ => PathBuf::from("."),
         };
         let mut folders: BTreeSet<PathBuf> = self.files.iter().map(folder).collect();
-        folders.insert(self.root.join(&self.config.policies.dir));
+        folders.insert(self.policy_folder());
         folders.extend(self.key_files().iter().map(folder));
         folders
     }

@@ -8,6 +8,7 @@ mod demo;
 mod health;
 mod idp;
 mod keys;
+mod policy;
 mod route;
 mod run;
 
@@ -43,6 +44,8 @@ enum Verb {
     Check(check::Args),
     /// Say which route a request would take and what it demands.
     Route(route::Args),
+    /// Check, test, explain and compare policies.
+    Policy(policy::Args),
     /// Manage API keys through the admin API.
     Keys(keys::Args),
     /// Exit 0 if the running gateway is ready (for containers).
@@ -81,6 +84,7 @@ pub fn main() -> ExitCode {
         Verb::Run(args) => run::run(args),
         Verb::Check(args) => check::check(&args, cli.format),
         Verb::Route(args) => route::route(&args, cli.format),
+        Verb::Policy(args) => policy::policy(&args, cli.format),
         Verb::Keys(args) => keys::keys(args, cli.format),
         Verb::Health(args) => health::health(&args, cli.format),
         Verb::Idp(args) => idp::idp(args),

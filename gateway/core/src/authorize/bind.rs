@@ -71,7 +71,7 @@ pub enum About {
 
 impl Caller {
     /// The Cedar entity types it may have.
-    const fn kinds(self) -> &'static [&'static str] {
+    pub const fn yields(self) -> &'static [&'static str] {
         match self {
             Self::Anonymous => &["Anonymous"],
             Self::ApiKey => &["ApiKey"],
@@ -142,7 +142,7 @@ fn action(compiled: &Compiled, facts: &RouteFacts<'_>) -> Result<EntityUid, Rout
 
 /// The line of schema that would do for a route.
 fn declaration(facts: &RouteFacts<'_>) -> String {
-    let kinds: BTreeSet<&str> = facts.callers.iter().flat_map(|caller| caller.kinds()).copied().collect();
+    let kinds: BTreeSet<&str> = facts.callers.iter().flat_map(|caller| caller.yields()).copied().collect();
     let kinds = kinds.into_iter().collect::<Vec<_>>().join(", ");
     let groups: Vec<String> = facts.action_groups.iter().map(|group| format!("{group:?}")).collect();
     let member = if groups.is_empty() { String::new() } else { format!(" in [{}]", groups.join(", ")) };
@@ -227,8 +227,8 @@ fn principals(compiled: &Compiled, action: &EntityUid) -> BTreeSet<String> {
 fn callers(allowed: &BTreeSet<String>, facts: &RouteFacts<'_>, faults: &mut Vec<RouteFault>) -> Vec<String> {
     let mut warnings = Vec::new();
     for caller in facts.callers {
-        let missing: Vec<&str> = caller.kinds().iter().copied().filter(|kind| !allowed.contains(*kind)).collect();
-        if missing.len() == caller.kinds().len() {
+        let missing: Vec<&str> = caller.yields().iter().copied().filter(|kind| !allowed.contains(*kind)).collect();
+        if missing.len() == caller.yields().len() {
             faults.push(RouteFault {
                 about: About::Authenticate,
                 message: format!(

@@ -55,6 +55,16 @@ pub(super) struct Note {
     pub(super) public_reason: Option<Arc<str>>,
 }
 
+/// A file of policies as Cedar's formatter writes it; `Err`: it cannot be read.
+pub fn format(text: &str) -> Result<String, String> {
+    let call = serde_json::json!({ "policyText": text });
+    let answer = cedar_policy::ffi::format_json(call).map_err(|error| error.to_string())?;
+    match answer.pointer("/formatted_policy").and_then(serde_json::Value::as_str) {
+        Some(formatted) => Ok(format!("{}\n", formatted.trim_end())),
+        None => Err("it cannot be read as policies; `portcullis policy check` says why".to_owned()),
+    }
+}
+
 impl Policies {
     /// Parses and strictly validates; all faults of all texts at once.
     ///

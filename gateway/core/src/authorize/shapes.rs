@@ -33,8 +33,9 @@ pub(super) struct Field {
     pub(super) presence: Presence,
 }
 
+/// Must an attribute be there?
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Presence {
+pub enum Presence {
     Optional,
     Required,
 }

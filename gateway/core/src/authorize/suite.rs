@@ -1,5 +1,7 @@
 //! Do the policies decide as their authors said they would? The JSON cases of `cedar run-tests`.
 
+mod whole;
+
 use std::collections::{BTreeSet, HashSet};
 use std::str::FromStr;
 use std::sync::Arc;
@@ -7,6 +9,8 @@ use std::sync::Arc;
 use cedar_policy::{Authorizer, Context, Decision, Entities, EntityUid, Request};
 use serde::Deserialize;
 use serde_json::Value;
+
+pub use whole::run_whole;
 
 use super::fault::{PolicyFault, Source};
 use super::policies::{Compiled, Policies};
@@ -59,7 +63,9 @@ struct Asked {
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
 #[serde(rename_all = "lowercase")]
 enum Expected {
+    #[serde(alias = "Allow")]
     Allow,
+    #[serde(alias = "Deny")]
     Deny,
 }
 

@@ -1,10 +1,13 @@
 //! Shared ground of the tests: a small schema, one route, one caller.
 
 mod context;
+mod explain;
+mod matrix;
 mod messages;
 mod routes;
 mod settled;
 mod shipped;
+mod suites;
 mod traps;
 mod typing;
 

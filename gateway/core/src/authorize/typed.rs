@@ -5,8 +5,9 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::str::FromStr;
 
-use cedar_policy::{Context, RestrictedExpression};
+use cedar_policy::{Context, EntityUid, RestrictedExpression};
 use ipnet::IpNet;
 use serde_json::{Map, Number, Value};
 
@@ -42,6 +43,15 @@ impl fmt::Display for Misfit {
     }
 }
 
+/// Whose word a value is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Origin {
+    /// The client's or its issuer's: never an entity.
+    Client,
+    /// The operator's or the app's: an entity where the schema declares one, written `User::"demo|alice"`.
+    Ours,
+}
+
 /// The attributes of `values` that `fields` declares; the others are left out.
 ///
 /// An optional one that is absent stays absent; `null` fits nothing, optional or not.
@@ -49,11 +59,27 @@ pub(super) fn record(
     values: &Map<String, Value>,
     fields: &Fields,
 ) -> Result<Vec<(String, RestrictedExpression)>, Misfit> {
+    record_of(values, fields, Origin::Client)
+}
+
+/// As [`record`], of values that no client wrote.
+pub(super) fn trusted(
+    values: &Map<String, Value>,
+    fields: &Fields,
+) -> Result<Vec<(String, RestrictedExpression)>, Misfit> {
+    record_of(values, fields, Origin::Ours)
+}
+
+fn record_of(
+    values: &Map<String, Value>,
+    fields: &Fields,
+    origin: Origin,
+) -> Result<Vec<(String, RestrictedExpression)>, Misfit> {
     let mut pairs = Vec::with_capacity(fields.0.len());
     for (name, field) in &fields.0 {
         match (values.get(name), field.presence) {
             (Some(value), Presence::Optional | Presence::Required) => {
-                let fitted = fit(value, &field.shape).map_err(|misfit| misfit.under(name))?;
+                let fitted = fit_of(value, &field.shape, origin).map_err(|misfit| misfit.under(name))?;
                 pairs.push((name.clone(), fitted));
             }
             (None, Presence::Optional) => {}
@@ -69,21 +95,29 @@ pub(super) fn missing(shape: &Shape) -> Misfit {
 
 /// One value as its type. Recursion follows the schema, so its depth is the schema's.
 pub(super) fn fit(value: &Value, shape: &Shape) -> Result<RestrictedExpression, Misfit> {
+    fit_of(value, shape, Origin::Client)
+}
+
+fn fit_of(value: &Value, shape: &Shape, origin: Origin) -> Result<RestrictedExpression, Misfit> {
     let misfit = || Misfit::new(shape, kind_of(value));
     match (shape, value) {
         (Shape::Bool, Value::Bool(bool)) => Ok(RestrictedExpression::new_bool(*bool)),
         (Shape::Long, Value::Number(number)) => number.as_i64().map(RestrictedExpression::new_long).ok_or_else(misfit),
         (Shape::String, Value::String(text)) => Ok(RestrictedExpression::new_string(text.clone())),
-        (Shape::Set(element), Value::Array(values)) => set(values, element, shape),
+        (Shape::Set(element), Value::Array(values)) => set(values, element, (shape, origin)),
         (Shape::Record(fields), Value::Object(values)) => {
-            let pairs = record(values, fields)?;
+            let pairs = record_of(values, fields, origin)?;
             RestrictedExpression::new_record(pairs).map_err(|_| Misfit::new(shape, "an object with a name twice"))
         }
         (Shape::Ip, Value::String(text)) => address(text).ok_or_else(|| Misfit::new(shape, "not an address")),
         (Shape::Datetime, Value::String(text)) => constructed(RestrictedExpression::new_datetime(text), shape),
         (Shape::Decimal, Value::String(text)) => constructed(RestrictedExpression::new_decimal(text), shape),
         (Shape::Duration, Value::String(text)) => constructed(RestrictedExpression::new_duration(text), shape),
-        // An attribute of an entity type is refused at load; no value fits one.
+        (Shape::Entity(kind), Value::String(text)) if origin == Origin::Ours => {
+            let uid = EntityUid::from_str(text).ok().filter(|uid| uid.type_name().to_string() == *kind);
+            uid.map(RestrictedExpression::new_entity_uid).ok_or_else(|| Misfit::new(shape, "no such entity"))
+        }
+        // An attribute of an entity type is refused at load where a client writes it; no value of its fits one.
         (
             Shape::Bool
             | Shape::Datetime
@@ -100,14 +134,14 @@ pub(super) fn fit(value: &Value, shape: &Shape) -> Result<RestrictedExpression, 
     }
 }
 
-fn set(values: &[Value], element: &Shape, shape: &Shape) -> Result<RestrictedExpression, Misfit> {
+fn set(values: &[Value], element: &Shape, (shape, origin): (&Shape, Origin)) -> Result<RestrictedExpression, Misfit> {
     if values.len() > MOST_ELEMENTS {
         return Err(Misfit::new(shape, "a list of more than 1000"));
     }
     let elements = values
         .iter()
         .enumerate()
-        .map(|(index, value)| fit(value, element).map_err(|misfit| misfit.under(&format!("[{index}]"))))
+        .map(|(index, value)| fit_of(value, element, origin).map_err(|misfit| misfit.under(&format!("[{index}]"))))
         .collect::<Result<Vec<_>, _>>()?;
     Ok(RestrictedExpression::new_set(elements))
 }

@@ -127,6 +127,18 @@ impl Identity {
         })
     }
 
+    /// Somebody as an operator describes them, whom no credential vouches for: for explanations, never for requests.
+    pub fn described(principal: Principal, groups: Vec<Arc<str>>, attributes: Map<String, Value>) -> Self {
+        let email = attributes.get("email").and_then(Value::as_str).map(Arc::from);
+        let method = match principal {
+            Principal::Anonymous => AuthMethod::None,
+            Principal::ApiKey(_) => AuthMethod::ApiKey,
+            Principal::Certificate(_) => AuthMethod::Mtls,
+            Principal::Client(_) | Principal::User(_) => AuthMethod::Jwt,
+        };
+        Self { principal, method, groups, attributes, email, ..Self::anonymous() }
+    }
+
     pub fn anonymous() -> Self {
         Self {
             principal: Principal::Anonymous,

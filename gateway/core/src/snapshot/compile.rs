@@ -14,6 +14,8 @@ use crate::framing::{Framing, Limits};
 use crate::identify::{Bearer, Certificates, Judges};
 use crate::route::Table;
 
+pub use policies::{Folder, cedar_files, policy_folder};
+
 /// A snapshot, and what its operator should know of it.
 #[derive(Debug)]
 pub struct Built {

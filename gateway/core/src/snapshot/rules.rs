@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::authorize::Authorize;
+use crate::authorize::{Authorize, Caller, Door, Public};
 use crate::cors::Cors;
 use crate::gather::Gather;
 use crate::guard::Guard;
@@ -39,6 +39,8 @@ pub struct Rules {
     pub websocket: bool,
     /// What its `authenticate` says, for people.
     pub authenticate: Arc<str>,
+    /// Whom its `authenticate` lets come as far as the policies.
+    pub callers: Vec<Caller>,
     /// `public` routes tell the application nothing about the caller.
     pub public: bool,
 }
@@ -56,6 +58,18 @@ impl Rules {
     /// Whether answers of this route may outlive its `timeout`.
     pub fn streams(&self) -> bool {
         self.websocket || self.max_stream.is_some()
+    }
+
+    /// What the matrix of roles and routes must know of it.
+    pub fn door(&self) -> Door<'_> {
+        Door {
+            name: &self.name,
+            pattern: &self.pattern,
+            callers: &self.callers,
+            public: if self.public { Public::Yes } else { Public::No },
+            resource: &self.gather,
+            mode: self.modes.authorize,
+        }
     }
 
     /// The largest body, in bytes, judged or streamed.

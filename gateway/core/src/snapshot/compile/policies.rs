@@ -4,77 +4,125 @@ use std::path::{Path, PathBuf};
 
 use super::Work;
 use crate::authorize::{self, PolicyFault};
-use crate::config::{ConfigError, ContentHash, Source};
+use crate::config::{ConfigError, ContentHash, FileFault, Source};
 use crate::govern;
 
-pub(super) struct Compiled {
-    pub(super) policies: authorize::Policies,
-}
-
 /// `None`: errors were noted.
-pub(super) fn compile(work: &mut Work<'_>, source: &dyn Source) -> Option<Compiled> {
+pub(super) fn compile(work: &mut Work<'_>, source: &dyn Source) -> Option<Folder> {
     let config = &work.loaded.config.policies;
     let folder = work.loaded.from_root(&config.dir);
-    let schema_path = work.loaded.from_root(&config.schema_path());
-    let schema = text(work, source, &schema_path, "a schema is mandatory: write the entity types and actions there");
-    let mut paths = match source.list(&folder) {
+    let schema = work.loaded.from_root(&config.schema_path());
+    let paths = match cedar_files(&folder, source) {
         Ok(paths) => paths,
         Err(fault) => {
             work.refuse(
                 &["policies".into(), "dir".into()],
                 format!("the policy folder `{}` {fault}", folder.display()),
-                "nothing is permitted without policies: create the folder with at least one `.cedar` file",
+                NO_FOLDER,
             );
+            // The schema may be wrong too.
+            if let Err(error) = take_text(source, &schema, NO_SCHEMA) {
+                work.errors.push(error);
+            }
             return None;
         }
     };
-    // Those about administrators have a schema of their own.
-    paths.retain(|path| {
-        let cedar = path.extension().is_some_and(|extension| extension == "cedar");
-        cedar && path.file_name().is_some_and(|name| name != govern::FILE)
-    });
-    paths.sort();
-    let mut files = Vec::new();
-    for path in &paths {
-        files.push(text(work, source, path, "make the file readable, or remove it"));
-    }
-    let schema = schema?;
-    let files: Vec<authorize::Source> = files.into_iter().collect::<Option<_>>()?;
-    match authorize::Policies::compile(&schema, &files) {
-        Ok(policies) => {
-            let warnings: Vec<ConfigError> =
-                policies.warnings().iter().map(|fault| error(fault, &schema, &files)).collect();
-            work.warnings.extend(warnings);
-            Some(Compiled { policies })
+    match read(&paths, &schema, source) {
+        Ok(folder) => {
+            work.warnings.extend(folder.warnings.iter().cloned());
+            work.read.extend(folder.read.iter().cloned());
+            Some(folder)
         }
-        Err(faults) => {
-            work.errors.extend(faults.iter().map(|fault| error(fault, &schema, &files)));
+        Err(errors) => {
+            work.errors.extend(errors);
             None
         }
     }
 }
 
-pub(super) fn text(work: &mut Work<'_>, source: &dyn Source, path: &Path, help: &str) -> Option<authorize::Source> {
-    let mut refuse = |message: String| {
-        let mut error = ConfigError::of_file(path, message);
-        error.help = Some(help.to_owned());
-        work.errors.push(error);
-    };
-    let bytes = match source.read(path) {
-        Ok(bytes) => bytes,
-        Err(fault) => {
-            refuse(fault.to_string());
-            return None;
+const NO_FOLDER: &str = "nothing is permitted without policies: create the folder with at least one `.cedar` file";
+const NO_SCHEMA: &str = "a schema is mandatory: write the entity types and actions there";
+
+/// The policies of a folder that stands by itself.
+pub fn policy_folder(folder: &Path, schema: &Path, source: &dyn Source) -> Result<Folder, Vec<ConfigError>> {
+    let paths = cedar_files(folder, source).map_err(|fault| {
+        let mut error = ConfigError::of_file(folder, format!("the policy folder {fault}"));
+        error.help = Some(NO_FOLDER.to_owned());
+        vec![error]
+    })?;
+    read(&paths, schema, source)
+}
+
+/// The `*.cedar` files of a folder, in the order in which they are read; without those about administrators, which have
+/// a schema of their own.
+pub fn cedar_files(folder: &Path, source: &dyn Source) -> Result<Vec<PathBuf>, FileFault> {
+    let mut paths = source.list(folder)?;
+    paths.retain(|path| {
+        let cedar = path.extension().is_some_and(|extension| extension == "cedar");
+        cedar && path.file_name().is_some_and(|name| name != govern::FILE)
+    });
+    paths.sort();
+    Ok(paths)
+}
+
+/// Policies that compiled, with what else is to be known of their files.
+#[derive(Debug)]
+pub struct Folder {
+    pub policies: authorize::Policies,
+    pub warnings: Vec<ConfigError>,
+    pub(super) read: Vec<(PathBuf, ContentHash)>,
+}
+
+fn read(paths: &[PathBuf], schema: &Path, source: &dyn Source) -> Result<Folder, Vec<ConfigError>> {
+    let mut errors = Vec::new();
+    let mut hashes = Vec::new();
+    let mut take = |path: &Path, help: &str| match take_text(source, path, help) {
+        Ok((text, hash)) => {
+            hashes.push((path.to_owned(), hash));
+            Some(text)
+        }
+        Err(error) => {
+            errors.push(error);
+            None
         }
     };
-    let hash = ContentHash::of(&bytes);
-    if let Ok(text) = String::from_utf8(bytes) {
-        work.read.push((path.to_owned(), hash));
-        Some(authorize::Source { file: path.display().to_string(), text })
-    } else {
-        refuse("is not UTF-8 text: save it as UTF-8".to_owned());
-        None
+    let schema = take(schema, NO_SCHEMA);
+    let files: Vec<_> = paths.iter().map(|path| take(path, "make the file readable, or remove it")).collect();
+    let files: Option<Vec<authorize::Source>> = files.into_iter().collect();
+    let (Some(schema), Some(files)) = (schema, files) else { return Err(errors) };
+    match authorize::Policies::compile(&schema, &files) {
+        Ok(policies) => {
+            let warnings = policies.warnings().iter().map(|fault| error(fault, &schema, &files)).collect();
+            Ok(Folder { policies, warnings, read: hashes })
+        }
+        Err(faults) => Err(faults.iter().map(|fault| error(fault, &schema, &files)).collect()),
     }
+}
+
+/// The text of one file, noted as read; `None`: an error was.
+pub(super) fn text(work: &mut Work<'_>, source: &dyn Source, path: &Path, help: &str) -> Option<authorize::Source> {
+    match take_text(source, path, help) {
+        Ok((text, hash)) => {
+            work.read.push((path.to_owned(), hash));
+            Some(text)
+        }
+        Err(error) => {
+            work.errors.push(error);
+            None
+        }
+    }
+}
+
+fn take_text(source: &dyn Source, path: &Path, help: &str) -> Result<(authorize::Source, ContentHash), ConfigError> {
+    let refuse = |message: String| {
+        let mut error = ConfigError::of_file(path, message);
+        error.help = Some(help.to_owned());
+        error
+    };
+    let bytes = source.read(path).map_err(|fault| refuse(fault.to_string()))?;
+    let hash = ContentHash::of(&bytes);
+    let text = String::from_utf8(bytes).map_err(|_| refuse("is not UTF-8 text: save it as UTF-8".to_owned()))?;
+    Ok((authorize::Source { file: path.display().to_string(), text }, hash))
 }
 
 /// A policy's fault, at its place.

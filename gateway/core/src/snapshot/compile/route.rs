@@ -91,6 +91,7 @@ pub(super) fn compile(
         max_stream: route.max_stream.map(|span| span.0),
         websocket: route.websocket,
         authenticate: describe(&route.authenticate).into(),
+        callers: callers(&route.authenticate, judges),
         public: route.authenticate == Authenticate::Public,
     };
     Some((entry, rules))
