@@ -9,6 +9,7 @@ mod bodies;
 mod broken;
 mod browser;
 mod cors;
+mod decisions;
 mod demo;
 mod doubts;
 mod framing;

@@ -14,8 +14,21 @@ use portcullis_tests::site::Setup;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-const VERBS: [&str; 11] =
-    ["demo", "run", "check", "route", "policy", "keys", "health", "idp", "schema", "completions", "version"];
+const VERBS: [&str; 13] = [
+    "demo",
+    "run",
+    "check",
+    "route",
+    "policy",
+    "explain",
+    "shadow",
+    "keys",
+    "health",
+    "idp",
+    "schema",
+    "completions",
+    "version",
+];
 
 /// The folder of the project.
 fn project() -> &'static Path {

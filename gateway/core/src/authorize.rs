@@ -79,6 +79,14 @@ pub struct Question<'a> {
     pub now: Now,
 }
 
+/// An answer, and the question as the policies saw it.
+#[derive(Clone, Debug)]
+pub struct Answered {
+    pub outcome: Result<Grant, Denied>,
+    /// `None`: they could not be asked.
+    pub asked: Option<Arc<Asked>>,
+}
+
 /// The policies said yes.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Grant {
@@ -99,34 +107,43 @@ pub struct Denied {
 }
 
 impl Authorize {
-    /// Asks the policies. Refuses with `forbidden`, or with `policy_error` when they could not be asked.
+    /// As [`Self::ask`], the answer alone.
     pub fn authorize(&self, question: &Question<'_>, identity: &Identity, resource: Entity) -> Result<Grant, Denied> {
+        self.ask(question, identity, resource).outcome
+    }
+
+    /// Asks the policies. Refuses with `forbidden`, or with `policy_error` when they could not be asked.
+    pub fn ask(&self, question: &Question<'_>, identity: &Identity, resource: Entity) -> Answered {
         let kind = identity.principal.kind();
         if !self.principals.contains(kind) {
             let why = format!("action {} is not for principals of type `{kind}`", self.action);
-            return Err(Denied::by_nobody(Refusal::new(Code::Forbidden).because(why)));
+            return Answered::unasked(Refusal::new(Code::Forbidden).because(why));
         }
-        let (request, entities) = self
-            .cedar(question, identity, resource)
-            .map_err(|why| Denied::by_nobody(Refusal::new(Code::PolicyError).because(why)))?;
+        let (request, entities) = match self.cedar(question, identity, resource) {
+            Ok(asked) => asked,
+            Err(why) => return Answered::unasked(Refusal::new(Code::PolicyError).because(why)),
+        };
         let response = Authorizer::new().is_authorized(&request, &self.policies, &entities);
-        answer(&self.compiled, &response, || format!("no policy permits {} to {}", identity.principal, self.action))
+        let nobody = || format!("no policy permits {} to {}", identity.principal, self.action);
+        let outcome = answer(&self.compiled, &response, nobody);
+        let asked = Asked { compiled: Arc::clone(&self.compiled), request, entities };
+        Answered { outcome, asked: Some(Arc::new(asked)) }
     }
 
     /// What [`Self::authorize`] answered this identity before, where nothing that a request says can make a
     /// difference; `None`: ask.
-    pub fn remembered(&self, question: &Question<'_>, identity: &Arc<Identity>) -> Option<Result<Grant, Denied>> {
+    pub fn remembered(&self, question: &Question<'_>, identity: &Arc<Identity>) -> Option<Answered> {
         let answer = self.compiled.settled.answer(self.memory, identity)?;
         // No policy looks at the context, but one that cannot be had refuses all the same.
         match self.context.checked(question, identity) {
             Ok(()) => Some(answer),
-            Err(why) => Some(Err(Denied::by_nobody(Refusal::new(Code::PolicyError).because(why)))),
+            Err(why) => Some(Answered::unasked(Refusal::new(Code::PolicyError).because(why))),
         }
     }
 
     /// Keeps an answer for [`Self::remembered`]. Policies that failed are asked again.
-    pub fn remember(&self, identity: &Arc<Identity>, answer: &Result<Grant, Denied>) {
-        if !answer.as_ref().is_err_and(|denied| denied.refusal.code == Code::PolicyError) {
+    pub fn remember(&self, identity: &Arc<Identity>, answer: &Answered) {
+        if !answer.outcome.as_ref().is_err_and(|denied| denied.refusal.code == Code::PolicyError) {
             self.compiled.settled.keep(self.memory, identity, answer);
         }
     }
@@ -192,6 +209,12 @@ fn notes<'a>(compiled: &Compiled, ids: impl Iterator<Item = &'a PolicyId>) -> Ve
     let mut notes: Vec<Arc<Note>> = ids.filter_map(|id| compiled.notes.get(id).cloned()).collect();
     notes.sort_by_key(|note| note.order);
     notes
+}
+
+impl Answered {
+    fn unasked(refusal: Refusal) -> Self {
+        Self { outcome: Err(Denied::by_nobody(refusal)), asked: None }
+    }
 }
 
 impl Denied {

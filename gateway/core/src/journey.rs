@@ -7,18 +7,15 @@
 //! let permit = portcullis_core::journey::Permit { granted: todo!() };
 //! ```
 
+mod ask;
 mod walk;
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
-use serde_json::Value;
 
-use crate::authorize::Question;
 use crate::cors::{self, Preflight};
-use crate::gather::Param;
 use crate::identify::Identity;
 use crate::mode::Mode;
 use crate::moment::Now;
@@ -172,38 +169,6 @@ impl Granted {
             body: BodyPlan::Stream(rules.max_body()),
             asked: Asked::Preflight,
         }
-    }
-
-    /// May they?
-    fn ask(&self, walk: &mut Walk<'_>, request: &Request<'_>, body: Option<&Value>, now: Now) -> Result<(), Turned> {
-        let rules = self.rules();
-        if !walk.bites(Stage::Authorize, rules.modes.authorize) {
-            return Ok(());
-        }
-        let params: Vec<Param<'_>> = self.params.iter().map(|(name, value)| (name, Cow::Borrowed(value))).collect();
-        let question = Question {
-            method: request.method,
-            path: request.path.as_str(),
-            query: request.query,
-            headers: request.headers,
-            client: request.client,
-            params: &params,
-            body,
-            now,
-        };
-        let remembered = rules.authorize.remembered(&question, &self.identity);
-        let decided = if let Some(remembered) = remembered {
-            remembered
-        } else {
-            let resource = rules.gather.resource(&params);
-            let resource = resource.map_err(|refusal| walk.refuse(Stage::Authorize, refusal))?;
-            let decided = rules.authorize.authorize(&question, &self.identity, resource);
-            rules.authorize.remember(&self.identity, &decided);
-            decided
-        };
-        let decided = walk.note_policies(decided);
-        walk.judge(Stage::Authorize, rules.modes.authorize, decided)?;
-        Ok(())
     }
 
     /// There is a body that the policies cannot see, because validation let pass what does not fit the schema. Asked

@@ -183,6 +183,7 @@ impl Snapshot {
         };
         let mut folders: BTreeSet<PathBuf> = self.files.iter().map(folder).collect();
         folders.insert(self.policy_folder());
+        folders.extend(self.config.policies.shadow.iter().map(|folder| self.root.join(folder)));
         folders.extend(self.key_files().iter().map(folder));
         folders
     }

@@ -6,6 +6,7 @@ mod tests;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::authorize::Asked;
 use crate::identify::Identity;
 use crate::refusal::{Code, Refusal};
 
@@ -19,6 +20,8 @@ pub enum Stage {
     Limit,
     Parameters,
     Authorize,
+    /// The policies in shadow, beside those that decide.
+    Next,
     Body,
     Forward,
     Answer,
@@ -32,6 +35,7 @@ impl Stage {
             Self::Guard => "guard",
             Self::Identify => "identify",
             Self::Limit => "limit",
+            Self::Next => "policies_next",
             Self::Parameters => "parameters",
             Self::Authorize => "authorize",
             Self::Body => "body",
@@ -74,6 +78,12 @@ pub struct Trail {
     pub refusal: Option<Refusal>,
     /// What shadow mode let pass.
     pub would_refuse: Vec<(Stage, Refusal)>,
+    /// The policies refused what those in shadow allow.
+    pub would_allow: bool,
+    /// The question as the policies saw it, to be explained.
+    pub asked: Option<Arc<Asked>>,
+    /// The same, of the policies in shadow.
+    pub asked_next: Option<Arc<Asked>>,
 }
 
 impl Trail {

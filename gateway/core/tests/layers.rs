@@ -46,7 +46,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "validate",
         ],
     ),
-    ("trail", &["identify"]),
+    ("trail", &["authorize", "identify"]),
     ("units", &[]),
     ("validate", &[]),
 ];

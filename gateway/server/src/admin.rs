@@ -3,6 +3,7 @@
 mod access;
 mod bounds;
 mod call;
+mod decisions;
 mod frame;
 mod health;
 mod keys;

@@ -26,7 +26,7 @@ use crate::admin::{self, Admin};
 use crate::control::tasks::Tasks;
 use crate::control::{Compiled, Publisher, Subscriber, compile, watch as watch_files};
 use crate::forward::Assertions;
-use crate::observe::{Metrics, Streams, Target};
+use crate::observe::{Kept, Metrics, Streams, Target};
 use crate::passage::Passage;
 use crate::shared::Shared;
 use crate::world;
@@ -105,10 +105,7 @@ impl Gateway {
         let server = snapshot.server().clone();
 
         let metrics = Arc::new(Metrics::new().map_err(|error| StartError::World(error.to_string()))?);
-        let (access, decisions) = targets(&snapshot);
-        let streams = Streams::open(&access, &decisions, Arc::clone(&metrics))
-            .map_err(|error| StartError::World(format!("a log cannot be opened: {error}")))?;
-        let streams = Arc::new(streams);
+        let streams = Arc::new(streams(&snapshot, Arc::clone(&metrics))?);
 
         let data = snapshot.data_dir();
         let store = world::store(&snapshot, &clock).await.map_err(StartError::World)?;
@@ -252,7 +249,7 @@ impl Gateway {
     }
 }
 
-fn targets(snapshot: &portcullis_core::snapshot::Snapshot) -> (Target, Target) {
+fn streams(snapshot: &portcullis_core::snapshot::Snapshot, metrics: Arc<Metrics>) -> Result<Streams, StartError> {
     let target = |log: &AccessLog| match log {
         AccessLog::File(path) => Target::File(snapshot.root().join(path)),
         AccessLog::Off => Target::Off,
@@ -260,7 +257,9 @@ fn targets(snapshot: &portcullis_core::snapshot::Snapshot) -> (Target, Target) {
         AccessLog::Stdout => Target::Stdout,
     };
     let observe = snapshot.observe();
-    (target(&observe.access_log), target(&observe.decision_log.0))
+    let kept = Kept::new(observe.keep_decisions, observe.keep_decisions_memory.0);
+    Streams::open(&target(&observe.access_log), &target(&observe.decision_log.0), metrics, kept)
+        .map_err(|error| StartError::World(format!("a log cannot be opened: {error}")))
 }
 
 /// Starts every listener.

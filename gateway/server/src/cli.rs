@@ -5,6 +5,7 @@
 mod admin_client;
 mod check;
 mod demo;
+mod explain;
 mod health;
 mod idp;
 mod keys;
@@ -46,6 +47,10 @@ enum Verb {
     Route(route::Args),
     /// Check, test, explain and compare policies.
     Policy(policy::Args),
+    /// Show the recorded journey of one request.
+    Explain(explain::Args),
+    /// What is in shadow, and what it would do.
+    Shadow(explain::ShadowArgs),
     /// Manage API keys through the admin API.
     Keys(keys::Args),
     /// Exit 0 if the running gateway is ready (for containers).
@@ -85,6 +90,8 @@ pub fn main() -> ExitCode {
         Verb::Check(args) => check::check(&args, cli.format),
         Verb::Route(args) => route::route(&args, cli.format),
         Verb::Policy(args) => policy::policy(&args, cli.format),
+        Verb::Explain(args) => explain::explain(&args, cli.format),
+        Verb::Shadow(args) => explain::shadow(&args, cli.format),
         Verb::Keys(args) => keys::keys(args, cli.format),
         Verb::Health(args) => health::health(&args, cli.format),
         Verb::Idp(args) => idp::idp(args),

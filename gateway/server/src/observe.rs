@@ -4,6 +4,7 @@
 mod access;
 mod decision;
 mod ids;
+mod kept;
 mod metrics;
 mod streams;
 
@@ -15,7 +16,9 @@ use portcullis_core::moment::Now;
 use portcullis_core::ports::Clock;
 use portcullis_core::trail::Trail;
 
+pub(crate) use decision::record;
 pub(crate) use ids::Ids;
+pub(crate) use kept::{Decision, Difference, Kept};
 pub(crate) use metrics::Metrics;
 pub(crate) use streams::{Streams, Target};
 
@@ -57,7 +60,57 @@ pub(crate) struct HeadFacts {
     pub(crate) peer: Option<IpAddr>,
 }
 
+/// What records tell of a request, while it ends or afterwards.
+#[derive(Clone, Copy)]
+pub(crate) struct View<'a> {
+    pub(crate) trail: &'a Trail,
+    pub(crate) ids: &'a Ids,
+    pub(crate) head: &'a HeadFacts,
+    pub(crate) began: Now,
+    pub(crate) took: Duration,
+    pub(crate) config_version: &'a str,
+    pub(crate) status: u16,
+    pub(crate) upstream: Option<&'a str>,
+    pub(crate) resends: u32,
+    pub(crate) error: &'static str,
+}
+
 impl Recording {
+    fn view(&self) -> View<'_> {
+        View {
+            trail: &self.trail,
+            ids: &self.ids,
+            head: &self.head,
+            began: self.began,
+            took: self.took(),
+            config_version: &self.config_version,
+            status: self.status,
+            upstream: self.upstream.as_deref(),
+            resends: self.resends,
+            error: self.error,
+        }
+    }
+
+    /// Everything that outlasts the request; what is left is to be dropped.
+    fn take(&mut self) -> Decision {
+        let mut decision = Decision {
+            number: 0,
+            took: self.took(),
+            trail: std::mem::take(&mut self.trail),
+            ids: std::mem::take(&mut self.ids),
+            head: std::mem::take(&mut self.head),
+            began: self.began,
+            config_version: Arc::clone(&self.config_version),
+            status: self.status,
+            upstream: self.upstream.take(),
+            resends: self.resends,
+            error: self.error,
+            weight: 0,
+        };
+        decision.weight = decision.weigh(self.request_bytes);
+        decision
+    }
+
     pub(crate) fn begin(
         streams: Arc<Streams>,
         ids: Ids,
@@ -105,7 +158,8 @@ impl Drop for Recording {
                 self.error = "client_gone";
             }
         }
-        self.streams.record(self);
+        let streams = Arc::clone(&self.streams);
+        streams.record(self);
         // Last: where no request is under way, all are recorded.
         self.streams.metrics.active(-1);
     }

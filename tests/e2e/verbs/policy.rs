@@ -15,7 +15,11 @@ fn copy() -> TempDir {
         for entry in std::fs::read_dir(from).unwrap() {
             let path = entry.unwrap().path();
             let to = to.join(path.file_name().unwrap());
-            if path.is_dir() { copy(&path, &to) } else { drop(std::fs::copy(&path, &to).unwrap()) }
+            if path.is_dir() {
+                copy(&path, &to);
+            } else {
+                std::fs::copy(&path, &to).unwrap();
+            }
         }
     }
     let folder = TempDir::new().unwrap();
@@ -143,12 +147,7 @@ async fn the_matrix_under_review_is_what_the_policies_say() {
     let ran = here(&["policy", "matrix", "--check", "policies/matrix.md"]).await;
     assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""), "{}", ran.stdout);
     let folder = copy();
-    edit(
-        &folder,
-        "policies/orders.cedar",
-        "permit (principal, action in Action::\"write\"",
-        "permit (principal, action in Action::\"read\"",
-    );
+    edit(&folder, "policies/orders.cedar", "action in Action::\"write\"", "action in Action::\"read\"");
     let ran = policy(folder.path(), &["matrix", "--check", "policies/matrix.md"]).await;
     assert_eq!(ran.code, Some(1));
     assert!(ran.stdout.contains("\n- | createOrder") && ran.stdout.contains("\n+ | createOrder"), "{}", ran.stdout);

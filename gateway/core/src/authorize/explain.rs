@@ -3,7 +3,8 @@
 mod asked;
 
 use cedar_policy::{Authorizer, Decision, Entities, Policy, PolicySet, Request};
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 pub use asked::{Asked, Facts};
 
@@ -11,7 +12,7 @@ use super::est;
 use super::policies::{Compiled, Rule};
 
 /// What the policies made of one request.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 pub struct Explanation {
     pub decision: Decided,
     /// Those whose scope may concern it, in the order of the files.
@@ -21,7 +22,7 @@ pub struct Explanation {
 }
 
 /// How the gateway takes what Cedar answered.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Decided {
     Allow,
@@ -31,10 +32,11 @@ pub enum Decided {
 }
 
 /// One policy.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 pub struct Account {
     pub id: String,
-    pub effect: &'static str,
+    /// `permit` or `forbid`.
+    pub effect: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -47,7 +49,7 @@ pub struct Account {
 }
 
 /// A part of the scope, or a top-level conjunct of a condition.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 pub struct Condition {
     /// In Cedar; an `unless` stands as its opposite.
     pub text: String,
@@ -56,7 +58,7 @@ pub struct Condition {
 }
 
 /// What became of one condition.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(tag = "verdict", content = "why", rename_all = "snake_case")]
 pub enum Verdict {
     /// In Cedar's words.
@@ -78,7 +80,14 @@ impl Verdict {
     }
 }
 
-pub(super) fn explain(compiled: &Compiled, request: &Request, entities: &Entities) -> Explanation {
+/// What Cedar says of an error repeats values of the request.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Values {
+    Shown,
+    Veiled,
+}
+
+pub(super) fn explain(compiled: &Compiled, (request, entities): (&Request, &Entities), values: Values) -> Explanation {
     let whole = Authorizer::new().is_authorized(request, &compiled.whole, entities);
     let determining: Vec<_> = whole.diagnostics().reason().collect();
     let failed = whole.diagnostics().errors().next().is_some();
@@ -90,7 +99,7 @@ pub(super) fn explain(compiled: &Compiled, request: &Request, entities: &Entitie
     let mut policies = Vec::new();
     let mut elsewhere = 0;
     for rule in &compiled.rules {
-        let mut account = account(rule, request, entities);
+        let mut account = account(rule, (request, entities), values);
         account.decided = match (&account.applies, failed) {
             (Verdict::Error(_), _) => true,
             (Verdict::False | Verdict::NotReached | Verdict::True, true) => false,
@@ -112,12 +121,12 @@ fn concerns(rule: &Rule, request: &Request, entities: &Entities) -> bool {
             .and_then(serde_json::Value::as_str);
         kind.is_none_or(|kind| uid.is_none_or(|uid| uid.type_name().to_string() == kind))
     };
-    verdict(&action, request, entities) == Verdict::True
+    verdict(&action, (request, entities), Values::Veiled) == Verdict::True
         && same_type(&principal, request.principal())
         && same_type(&resource, request.resource())
 }
 
-fn account(rule: &Rule, request: &Request, entities: &Entities) -> Account {
+fn account(rule: &Rule, (request, entities): (&Request, &Entities), values: Values) -> Account {
     let mut conditions = Vec::new();
     let mut applies = Verdict::True;
     let json = rule.policy.to_json().unwrap_or_default();
@@ -125,7 +134,7 @@ fn account(rule: &Rule, request: &Request, entities: &Entities) -> Account {
     let clauses = est::conditions(&json);
     for part in scope.chain(clauses.iter().flat_map(est::conjuncts).cloned()) {
         let verdict = match &applies {
-            Verdict::True => verdict(&part, request, entities),
+            Verdict::True => verdict(&part, (request, entities), values),
             Verdict::Error(_) | Verdict::False | Verdict::NotReached => Verdict::NotReached,
         };
         if applies == Verdict::True {
@@ -135,7 +144,7 @@ fn account(rule: &Rule, request: &Request, entities: &Entities) -> Account {
     }
     Account {
         id: rule.note.id.to_string(),
-        effect: est::effect(rule.policy.effect()),
+        effect: est::effect(rule.policy.effect()).to_owned(),
         reason: rule.note.reason.as_deref().map(str::to_owned),
         public_reason: rule.note.public_reason.as_deref().map(str::to_owned),
         applies,
@@ -145,7 +154,7 @@ fn account(rule: &Rule, request: &Request, entities: &Entities) -> Account {
 }
 
 /// One expression by itself, by Cedar's own evaluator.
-fn verdict(expression: &serde_json::Value, request: &Request, entities: &Entities) -> Verdict {
+fn verdict(expression: &serde_json::Value, (request, entities): (&Request, &Entities), values: Values) -> Verdict {
     /// Cedar quotes expressions, which may be long.
     const LONGEST: usize = 300;
     let Some(policy) = est::permit_when(expression) else {
@@ -155,7 +164,10 @@ fn verdict(expression: &serde_json::Value, request: &Request, entities: &Entitie
     let response = Authorizer::new().is_authorized(request, &alone, entities);
     if let Some(cedar_policy::AuthorizationError::PolicyEvaluationError(error)) = response.diagnostics().errors().next()
     {
-        return Verdict::Error(error.inner().to_string().chars().take(LONGEST).collect());
+        return Verdict::Error(match values {
+            Values::Shown => error.inner().to_string().chars().take(LONGEST).collect(),
+            Values::Veiled => "it cannot be evaluated".to_owned(),
+        });
     }
     match response.decision() {
         Decision::Allow => Verdict::True,

@@ -83,7 +83,9 @@ impl Policies {
     pub fn roles(&self, kinds: &BTreeSet<&'static str>) -> BTreeSet<Role> {
         let jsons: Vec<Value> = self.0.rules.iter().filter_map(|rule| rule.policy.to_json().ok()).collect();
         let mut named = Vec::new();
-        jsons.iter().for_each(|json| est::entities(json, &mut named));
+        for json in &jsons {
+            est::entities(json, &mut named);
+        }
         let groups: BTreeSet<&str> = named.into_iter().filter(|(kind, _)| *kind == "Group").map(|(_, id)| id).collect();
         let mut roles = BTreeSet::new();
         for kind in kinds {

@@ -11,7 +11,7 @@ use cedar_policy::{
 };
 
 use super::fault::{PolicyFault, Source};
-use super::principal::Principals;
+use super::principal::{Kept, Principals};
 use super::settled::Settled;
 use super::shapes::Shapes;
 
@@ -70,9 +70,18 @@ impl Policies {
     ///
     /// A policy that can never apply is a fault: a `forbid` that never applies forbids nothing.
     pub fn compile(schema: &Source, files: &[Source]) -> Result<Self, Vec<PolicyFault>> {
+        Self::compile_as(schema, files, Kept::WithTheIdentity)
+    }
+
+    /// As [`Self::compile`], for a set that is asked beside the one that decides.
+    pub fn compile_beside(schema: &Source, files: &[Source]) -> Result<Self, Vec<PolicyFault>> {
+        Self::compile_as(schema, files, Kept::Never)
+    }
+
+    fn compile_as(schema: &Source, files: &[Source], kept: Kept) -> Result<Self, Vec<PolicyFault>> {
         let mut faults = Vec::new();
         let mut warnings = Vec::new();
-        let typed = read_schema(schema, &mut warnings).map_err(|some| faults.extend(some)).ok();
+        let typed = read_schema(schema, kept, &mut warnings).map_err(|some| faults.extend(some)).ok();
         let rules = files::read(files, &mut faults);
         if rules.is_empty() && faults.is_empty() {
             faults.push(
@@ -114,14 +123,14 @@ impl Policies {
 
 type Typed = (Schema, Shapes, Principals);
 
-fn read_schema(source: &Source, warnings: &mut Vec<PolicyFault>) -> Result<Typed, Vec<PolicyFault>> {
+fn read_schema(source: &Source, kept: Kept, warnings: &mut Vec<PolicyFault>) -> Result<Typed, Vec<PolicyFault>> {
     let cedar = |error: cedar_policy::CedarSchemaError| PolicyFault::from_cedar(&source.file, &error);
     let (schema, told) = Schema::from_cedarschema_str(&source.text).map_err(cedar)?;
     warnings.extend(told.map(|warning| PolicyFault::one(&source.file, &warning)));
     let (json, _) = schema_str_to_json_with_resolved_types(&source.text).map_err(cedar)?;
     let shapes = Shapes::read(&json)
         .ok_or_else(|| vec![PolicyFault::new(&source.file, "the schema uses a type this gateway does not know")])?;
-    let principals = Principals::read(&shapes, &source.file)?;
+    let principals = Principals::read(&shapes, &source.file, kept)?;
     Ok((schema, shapes, principals))
 }
 

@@ -14,11 +14,20 @@ use crate::identify::{Identity, Principal};
 /// The entity types callers may have, with what the schema says of each.
 #[derive(Debug, Default)]
 pub(super) struct Principals {
+    kept: Kept,
     anonymous: Option<Kind>,
     api_key: Option<Kind>,
     certificate: Option<Kind>,
     client: Option<Kind>,
     user: Option<Kind>,
+}
+
+/// Whether an identity keeps the entity that was made of it: only those of the policies that are enforced fit there.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(super) enum Kept {
+    Never,
+    #[default]
+    WithTheIdentity,
 }
 
 #[derive(Debug)]
@@ -35,7 +44,7 @@ struct Kind {
 impl Principals {
     /// `file` is the schema's, for the faults. A type the schema does not declare is no fault: a route
     /// that needs it says so.
-    pub(super) fn read(shapes: &Shapes, file: &str) -> Result<Self, Vec<PolicyFault>> {
+    pub(super) fn read(shapes: &Shapes, file: &str, kept: Kept) -> Result<Self, Vec<PolicyFault>> {
         let mut faults = Vec::new();
         let mut kind = |name| match Kind::read(name, shapes, file) {
             Ok(kind) => kind,
@@ -45,6 +54,7 @@ impl Principals {
             }
         };
         let principals = Self {
+            kept,
             anonymous: kind("Anonymous"),
             api_key: kind("ApiKey"),
             certificate: kind("Certificate"),
@@ -56,7 +66,9 @@ impl Principals {
 
     /// The entity of `identity`, built at most once per identity. `Err` is for the operator.
     pub(super) fn entity(&self, identity: &Identity, schema: &Schema) -> Result<Entity, String> {
-        if let Some(entity) = identity.entity.get() {
+        if self.kept == Kept::WithTheIdentity
+            && let Some(entity) = identity.entity.get()
+        {
             return Ok(entity.clone());
         }
         let kind = match identity.principal {
@@ -73,8 +85,10 @@ impl Principals {
         Entities::empty()
             .add_entities([entity.clone()], Some(schema))
             .map_err(|_| format!("`{}` does not fit the schema's `{name}`", identity.principal))?;
-        // Another request with the same identity may have been faster; both built the same.
-        let _ = identity.entity.set(entity.clone());
+        if self.kept == Kept::WithTheIdentity {
+            // Another request with the same identity may have been faster; both built the same.
+            let _ = identity.entity.set(entity.clone());
+        }
         Ok(entity)
     }
 }

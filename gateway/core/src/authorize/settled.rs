@@ -11,7 +11,7 @@ use cedar_policy::PolicySet;
 use quick_cache::sync::Cache;
 use serde_json::Value;
 
-use super::{Denied, Grant};
+use super::Answered;
 use crate::identify::Identity;
 
 /// Whether a route's answers may be remembered.
@@ -34,7 +34,7 @@ pub(super) struct Settled {
 struct Kept {
     /// INVARIANT: held, so that its address, which is the key, is nobody else's.
     _identity: Arc<Identity>,
-    answer: Result<Grant, Denied>,
+    answer: Answered,
 }
 
 impl Default for Settled {
@@ -57,14 +57,14 @@ impl Settled {
         }
     }
 
-    pub(super) fn answer(&self, memory: Memory, identity: &Arc<Identity>) -> Option<Result<Grant, Denied>> {
+    pub(super) fn answer(&self, memory: Memory, identity: &Arc<Identity>) -> Option<Answered> {
         match memory {
             Memory::None => None,
             Memory::Route(route) => self.answers.get(&key(route, identity)).map(|kept| kept.answer.clone()),
         }
     }
 
-    pub(super) fn keep(&self, memory: Memory, identity: &Arc<Identity>, answer: &Result<Grant, Denied>) {
+    pub(super) fn keep(&self, memory: Memory, identity: &Arc<Identity>, answer: &Answered) {
         if let Memory::Route(route) = memory {
             let kept = Kept { _identity: Arc::clone(identity), answer: answer.clone() };
             self.answers.insert(key(route, identity), Arc::new(kept));

@@ -8,10 +8,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use validator::Validate;
 
+use super::checks;
 use super::text::text_type;
+use crate::units::Size;
 
 /// `[observe]`.
-#[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Validate)]
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Validate)]
 #[serde(default, deny_unknown_fields)]
 pub struct ObserveConfig {
     /// Where the access log goes, one JSON line per request: `stdout`, `stderr`, `off`, or `file:PATH` (relative to
@@ -19,8 +21,26 @@ pub struct ObserveConfig {
     pub access_log: AccessLog,
     /// Where the decision log goes, one JSON line per request with its whole journey: as `access_log`.
     pub decision_log: DecisionLog,
+    /// How many decisions are kept in memory for `explain` and the admin API, the newest: 0 to 100000.
+    #[validate(range(max = 100_000, message = "at most 100000"))]
+    pub keep_decisions: usize,
+    /// How much memory they may take together: 1KiB to 1GiB.
+    #[validate(custom(function = "checks::bytes::<1024, 1073741824>"))]
+    pub keep_decisions_memory: Size,
     /// How much the gateway says on stderr about itself.
     pub level: Level,
+}
+
+impl Default for ObserveConfig {
+    fn default() -> Self {
+        Self {
+            access_log: AccessLog::default(),
+            decision_log: DecisionLog::default(),
+            keep_decisions: 2000,
+            keep_decisions_memory: Size(16 * 1024 * 1024),
+            level: Level::default(),
+        }
+    }
 }
 
 /// The target of the decision log; unlike the access log it is not written unless asked for.

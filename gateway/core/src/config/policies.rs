@@ -18,6 +18,10 @@ pub struct PoliciesConfig {
     /// The Cedar schema that every policy is validated against, strictly. Default: `schema.cedarschema` in `dir`.
     #[validate(custom(function = checks::path))]
     pub schema: Option<PathBuf>,
+    /// A folder of policies that are asked beside those that decide, and decide nothing: where they would have it
+    /// otherwise is recorded. It may have a `schema.cedarschema` of its own. Relative to the root.
+    #[validate(custom(function = checks::path))]
+    pub shadow: Option<PathBuf>,
 }
 
 impl PoliciesConfig {
@@ -29,6 +33,6 @@ impl PoliciesConfig {
 
 impl Default for PoliciesConfig {
     fn default() -> Self {
-        Self { dir: PathBuf::from("policies"), schema: None }
+        Self { dir: PathBuf::from("policies"), schema: None, shadow: None }
     }
 }

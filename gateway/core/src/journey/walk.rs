@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Turned;
-use crate::authorize::{Denied, Grant};
+use crate::authorize::Answered;
 use crate::mode::Mode;
 use crate::ports::Clock;
 use crate::refusal::Refusal;
@@ -69,8 +69,9 @@ impl<'a> Walk<'a> {
     }
 
     /// Leaves the determining policies in the trail, whichever way they decided.
-    pub(super) fn note_policies(&mut self, decided: Result<Grant, Denied>) -> Result<(), Refusal> {
-        let (policies, reasons, outcome) = match decided {
+    pub(super) fn note_policies(&mut self, answered: Answered) -> Result<(), Refusal> {
+        self.trail.asked = answered.asked;
+        let (policies, reasons, outcome) = match answered.outcome {
             Ok(grant) => (grant.policies, grant.reasons, Ok(())),
             Err(denied) => (denied.policies, denied.reasons, Err(denied.refusal)),
         };

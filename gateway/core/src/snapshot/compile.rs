@@ -29,6 +29,7 @@ pub fn compile(entry: &Path, source: &dyn Source) -> Result<Built, Vec<ConfigErr
     let mut work = Work { loaded: &loaded, errors: Vec::new(), warnings: Vec::new(), read: Vec::new() };
 
     let policies = policies::compile(&mut work, source);
+    let shadow = policies::compile_shadow(&mut work, source);
     let judges = judges(&mut work);
     let Some(judges) = judges else { return Err(work.into_errors()) };
     let judges = Arc::new(judges);
@@ -37,7 +38,12 @@ pub fn compile(entry: &Path, source: &dyn Source) -> Result<Built, Vec<ConfigErr
     let mut entries = Vec::new();
     let mut rules = Vec::new();
     for index in 0..loaded.config.routes.len() {
-        let compiled = route::compile(&mut work, index, policies.as_ref().map(|compiled| &compiled.policies), &judges);
+        let compiled = route::compile(
+            &mut work,
+            index,
+            (policies.as_ref().map(|compiled| &compiled.policies), shadow.as_ref()),
+            &judges,
+        );
         if let Some((entry, rule)) = compiled {
             entries.push(entry);
             rules.push(rule);

@@ -28,6 +28,8 @@ pub struct Rules {
     pub validate: Validate,
     pub gather: Gather,
     pub authorize: Authorize,
+    /// The same question to the policies in shadow.
+    pub next: Option<Authorize>,
     /// The policies speak about the body.
     pub authorize_body: bool,
     /// Index into the snapshot's upstreams.

@@ -4,14 +4,20 @@ use axum::Router;
 use axum::middleware::from_fn_with_state;
 
 use super::operation::{Facts, Operation};
-use super::{Admin, frame, keys, openapi, revocations, status};
+use super::{Admin, decisions, frame, keys, openapi, revocations, status};
 
 /// In the order of the document.
 pub(super) fn operations() -> Vec<Operation> {
-    [openapi::operations(), keys::operations(), revocations::operations(), status::operations()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        openapi::operations(),
+        keys::operations(),
+        revocations::operations(),
+        decisions::operations(),
+        status::operations(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 /// The routes of all of them, each in its frame.

@@ -13,6 +13,8 @@ use std::sync::Arc;
 use portcullis_core::config::{ConfigError, FileFault, Source, render};
 use portcullis_core::snapshot::{self, Snapshot};
 
+pub(super) use explain::in_words;
+
 use super::{ConfigArg, FINE, Format, WRONG, complain, say};
 use crate::world::files::Disk;
 

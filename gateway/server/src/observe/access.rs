@@ -53,6 +53,8 @@ pub(super) struct Line<'a> {
     code: Option<&'static str>,
     #[serde(rename = "portcullis.would_refuse", skip_serializing_if = "Vec::is_empty")]
     would_refuse: Vec<&'static str>,
+    #[serde(rename = "portcullis.would_allow", skip_serializing_if = "std::ops::Not::not")]
+    would_allow: bool,
     #[serde(rename = "portcullis.upstream", skip_serializing_if = "Option::is_none")]
     upstream: Option<&'a str>,
 }
@@ -92,6 +94,7 @@ pub(super) fn line(recording: &Recording) -> Line<'_> {
         auth: trail.identity.as_ref().map(|identity| identity.method.name()),
         code,
         would_refuse: trail.would_refuse.iter().map(|(_, refusal)| refusal.code.name()).collect(),
+        would_allow: trail.would_allow,
         upstream: recording.upstream.as_deref(),
     }
 }

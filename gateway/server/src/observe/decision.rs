@@ -4,10 +4,10 @@ use serde::Serialize;
 
 use portcullis_core::trail::End;
 
-use super::Recording;
+use super::View;
 
 #[derive(Serialize)]
-pub(super) struct Record<'a> {
+pub(crate) struct Record<'a> {
     id: &'a str,
     /// Microseconds since the epoch.
     timestamp: i64,
@@ -28,11 +28,16 @@ pub(super) struct Record<'a> {
     policies: Vec<&'a str>,
     policy_reasons: Vec<&'a str>,
     would_refuse: Vec<Shadow<'a>>,
+    /// The policies in shadow allow what those in force refused.
+    would_allow: bool,
     faults: Vec<Fault<'a>>,
     steps: Vec<Step>,
     upstream: Option<&'a str>,
     attempts: u32,
     status: u16,
+    took_us: u64,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    error: &'static str,
 }
 
 #[derive(Serialize)]
@@ -55,17 +60,16 @@ struct Step {
     took_us: u64,
 }
 
-pub(super) fn record(recording: &Recording) -> Record<'_> {
-    let trail = &recording.trail;
-    let head = &recording.head;
+pub(crate) fn record<'a>(view: &View<'a>) -> Record<'a> {
+    let View { trail, head, ids, .. } = *view;
     let refusal = trail.refusal.as_ref();
     let faults = refusal.and_then(|refusal| refusal.extra.as_ref()).map_or(&[][..], |extra| &extra.errors);
     Record {
-        id: &recording.ids.decision,
-        timestamp: recording.began.wall.micros(),
-        request_id: &recording.ids.request,
-        trace_id: &recording.ids.trace.trace_id,
-        config_version: &recording.config_version,
+        id: &ids.decision,
+        timestamp: view.began.wall.micros(),
+        request_id: &ids.request,
+        trace_id: &ids.trace.trace_id,
+        config_version: view.config_version,
         method: &head.method,
         host: &head.host,
         path: &head.path,
@@ -83,6 +87,7 @@ pub(super) fn record(recording: &Recording) -> Record<'_> {
             .iter()
             .map(|(stage, refusal)| Shadow { stage: stage.name(), code: refusal.code.name(), reason: &refusal.reason })
             .collect(),
+        would_allow: trail.would_allow,
         faults: faults.iter().map(|fault| Fault { pointer: &fault.pointer, keyword: &fault.keyword }).collect(),
         steps: trail
             .steps()
@@ -98,8 +103,10 @@ pub(super) fn record(recording: &Recording) -> Record<'_> {
                 took_us: u64::try_from(step.took.as_micros()).unwrap_or(u64::MAX),
             })
             .collect(),
-        upstream: recording.upstream.as_deref(),
-        attempts: if recording.upstream.is_some() { recording.resends + 1 } else { 0 },
-        status: recording.status,
+        upstream: view.upstream,
+        attempts: if view.upstream.is_some() { view.resends + 1 } else { 0 },
+        status: view.status,
+        took_us: u64::try_from(view.took.as_micros()).unwrap_or(u64::MAX),
+        error: view.error,
     }
 }

@@ -22,6 +22,7 @@ pub(crate) struct Metrics {
     active: IntGauge,
     refusals: IntCounterVec,
     would_refuse: IntCounterVec,
+    would_allow: IntCounterVec,
     policy_errors: IntCounterVec,
     connections: IntCounterVec,
     reloads: IntCounterVec,
@@ -59,6 +60,11 @@ impl Metrics {
             active: gauge("http_server_active_requests", "requests under way")?,
             refusals: counter("refusals_total", "requests turned away, by code", &["route", "code"])?,
             would_refuse: counter("would_refuse_total", "what shadow mode let pass", &["route", "stage", "code"])?,
+            would_allow: counter(
+                "would_allow_total",
+                "requests refused that the policies in shadow allow",
+                &["route"],
+            )?,
             policy_errors: counter(
                 "policy_errors_total",
                 "requests refused because a policy failed to evaluate",
@@ -119,6 +125,9 @@ impl Metrics {
             if code == portcullis_core::refusal::Code::PolicyError {
                 self.policy_errors.with_label_values(&[route]).inc();
             }
+        }
+        if recording.trail.would_allow {
+            self.would_allow.with_label_values(&[route]).inc();
         }
         for (stage, refusal) in &recording.trail.would_refuse {
             let stage: Stage = *stage;

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
 
-use super::{Metrics, Recording, access, decision};
+use super::{Kept, Metrics, Recording, access, decision};
 
 /// Lines that may wait for the writer; more are dropped and counted.
 const QUEUE: usize = 16_384;
@@ -25,17 +25,18 @@ pub(crate) struct Streams {
     access: Option<NonBlocking>,
     decisions: Option<NonBlocking>,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) kept: Kept,
     /// Dropped last: flushes the queues.
     _writers: Mutex<Vec<WorkerGuard>>,
 }
 
 impl Streams {
     /// Opens both streams. Fails where a file cannot be opened for appending.
-    pub(crate) fn open(access: &Target, decisions: &Target, metrics: Arc<Metrics>) -> io::Result<Self> {
+    pub(crate) fn open(access: &Target, decisions: &Target, metrics: Arc<Metrics>, kept: Kept) -> io::Result<Self> {
         let mut writers = Vec::new();
         let access = open(access, &mut writers)?;
         let decisions = open(decisions, &mut writers)?;
-        Ok(Self { access, decisions, metrics, _writers: Mutex::new(writers) })
+        Ok(Self { access, decisions, metrics, kept, _writers: Mutex::new(writers) })
     }
 
     /// Lines lost because the writer could not keep up.
@@ -44,13 +45,17 @@ impl Streams {
         lost(&self.access) + lost(&self.decisions)
     }
 
-    pub(super) fn record(&self, recording: &Recording) {
-        self.metrics.request(recording);
+    pub(super) fn record(&self, recording: &mut Recording) {
+        self.metrics.request(&*recording);
         if let Some(stream) = &self.access {
-            put(stream, &access::line(recording));
+            put(stream, &access::line(&*recording));
         }
         if let Some(stream) = &self.decisions {
-            put(stream, &decision::record(recording));
+            put(stream, &decision::record(&recording.view()));
+        }
+        self.kept.shadow.note(&*recording);
+        if self.kept.wanted() {
+            self.kept.push(recording.take());
         }
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use cedar_policy::{Context, Entities, Entity, EntityUid, Request};
 use serde_json::{Map, Value};
 
-use super::Explanation;
+use super::{Explanation, Values};
 use crate::authorize::policies::{Compiled, Policies};
 use crate::authorize::shapes::{Fields, Presence};
 use crate::authorize::typed;
@@ -24,7 +24,12 @@ pub struct Asked {
 impl Asked {
     /// Evaluates every condition again. As dear as many decisions: for people, not for requests.
     pub fn explain(&self) -> Explanation {
-        super::explain(&self.compiled, &self.request, &self.entities)
+        super::explain(&self.compiled, (&self.request, &self.entities), Values::Shown)
+    }
+
+    /// As [`Self::explain`], without the values that Cedar's errors repeat: for records that others read.
+    pub fn account(&self) -> Explanation {
+        super::explain(&self.compiled, (&self.request, &self.entities), Values::Veiled)
     }
 
     /// `Order::"17"`.

@@ -1,5 +1,7 @@
 //! Does an explanation say what happened?
 
+use std::fmt::Write as _;
+
 use super::*;
 
 const SCHEMA: &str = "entity Group; entity User in [Group] { level: Long, team?: String }; entity ApiKey in [Group];
@@ -34,15 +36,16 @@ fn explained(level: i64, groups: &[&str], owner: Option<&str>, ip: &str) -> Resu
 fn told(explanation: &Explanation) -> String {
     let mut text = format!("{:?}, {} elsewhere\n", explanation.decision, explanation.elsewhere);
     for policy in &explanation.policies {
-        text += &format!(
-            "{} {} {}{}\n",
+        let _ = writeln!(
+            text,
+            "{} {} {}{}",
             policy.effect,
             policy.id,
             policy.applies.name(),
             if policy.decided { " *" } else { "" }
         );
         for condition in &policy.conditions {
-            text += &format!("  {}: {}\n", condition.verdict.name(), condition.text);
+            let _ = writeln!(text, "  {}: {}", condition.verdict.name(), condition.text);
         }
     }
     text

@@ -73,8 +73,12 @@ fn claims() -> impl Strategy<Value = Value> {
     let level = select(vec![0, 3, 4, i64::MAX]);
     (level, option::of(select(vec!["x", "y"])), option::of(any::<bool>())).prop_map(|(level, team, boss)| {
         let mut claims = json!({ "level": level });
-        team.map(|team| claims["team"] = team.into());
-        boss.map(|boss| claims["boss"] = boss.into());
+        if let Some(team) = team {
+            claims["team"] = team.into();
+        }
+        if let Some(boss) = boss {
+            claims["boss"] = boss.into();
+        }
         claims
     })
 }

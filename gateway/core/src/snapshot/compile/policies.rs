@@ -22,16 +22,43 @@ pub(super) fn compile(work: &mut Work<'_>, source: &dyn Source) -> Option<Folder
             );
             // The schema may be wrong too.
             if let Err(error) = take_text(source, &schema, NO_SCHEMA) {
-                work.errors.push(error);
+                work.errors.push(*error);
             }
             return None;
         }
     };
-    match read(&paths, &schema, source) {
+    match read(&paths, &schema, source, authorize::Policies::compile) {
         Ok(folder) => {
             work.warnings.extend(folder.warnings.iter().cloned());
             work.read.extend(folder.read.iter().cloned());
             Some(folder)
+        }
+        Err(errors) => {
+            work.errors.extend(errors);
+            None
+        }
+    }
+}
+
+/// The policies in shadow; `None`: there are none, or errors were noted.
+pub(super) fn compile_shadow(work: &mut Work<'_>, source: &dyn Source) -> Option<authorize::Policies> {
+    let config = &work.loaded.config.policies;
+    let folder = work.loaded.from_root(config.shadow.as_ref()?);
+    let own = folder.join("schema.cedarschema");
+    let schema = work.loaded.from_root(&config.schema_path());
+    let paths = match cedar_files(&folder, source) {
+        Ok(paths) => paths,
+        Err(fault) => {
+            let message = format!("the policy folder `{}` {fault}", folder.display());
+            work.refuse(&["policies".into(), "shadow".into()], message, "create it, or take `shadow` out");
+            return None;
+        }
+    };
+    let schema = if source.list(&folder).is_ok_and(|files| files.contains(&own)) { own } else { schema };
+    match read(&paths, &schema, source, authorize::Policies::compile_beside) {
+        Ok(folder) => {
+            work.read.extend(folder.read);
+            Some(folder.policies)
         }
         Err(errors) => {
             work.errors.extend(errors);
@@ -50,7 +77,7 @@ pub fn policy_folder(folder: &Path, schema: &Path, source: &dyn Source) -> Resul
         error.help = Some(NO_FOLDER.to_owned());
         vec![error]
     })?;
-    read(&paths, schema, source)
+    read(&paths, schema, source, authorize::Policies::compile)
 }
 
 /// The `*.cedar` files of a folder, in the order in which they are read; without those about administrators, which have
@@ -73,7 +100,9 @@ pub struct Folder {
     pub(super) read: Vec<(PathBuf, ContentHash)>,
 }
 
-fn read(paths: &[PathBuf], schema: &Path, source: &dyn Source) -> Result<Folder, Vec<ConfigError>> {
+type Compile = fn(&authorize::Source, &[authorize::Source]) -> Result<authorize::Policies, Vec<PolicyFault>>;
+
+fn read(paths: &[PathBuf], schema: &Path, source: &dyn Source, compile: Compile) -> Result<Folder, Vec<ConfigError>> {
     let mut errors = Vec::new();
     let mut hashes = Vec::new();
     let mut take = |path: &Path, help: &str| match take_text(source, path, help) {
@@ -82,7 +111,7 @@ fn read(paths: &[PathBuf], schema: &Path, source: &dyn Source) -> Result<Folder,
             Some(text)
         }
         Err(error) => {
-            errors.push(error);
+            errors.push(*error);
             None
         }
     };
@@ -90,7 +119,7 @@ fn read(paths: &[PathBuf], schema: &Path, source: &dyn Source) -> Result<Folder,
     let files: Vec<_> = paths.iter().map(|path| take(path, "make the file readable, or remove it")).collect();
     let files: Option<Vec<authorize::Source>> = files.into_iter().collect();
     let (Some(schema), Some(files)) = (schema, files) else { return Err(errors) };
-    match authorize::Policies::compile(&schema, &files) {
+    match compile(&schema, &files) {
         Ok(policies) => {
             let warnings = policies.warnings().iter().map(|fault| error(fault, &schema, &files)).collect();
             Ok(Folder { policies, warnings, read: hashes })
@@ -107,17 +136,21 @@ pub(super) fn text(work: &mut Work<'_>, source: &dyn Source, path: &Path, help: 
             Some(text)
         }
         Err(error) => {
-            work.errors.push(error);
+            work.errors.push(*error);
             None
         }
     }
 }
 
-fn take_text(source: &dyn Source, path: &Path, help: &str) -> Result<(authorize::Source, ContentHash), ConfigError> {
+fn take_text(
+    source: &dyn Source,
+    path: &Path,
+    help: &str,
+) -> Result<(authorize::Source, ContentHash), Box<ConfigError>> {
     let refuse = |message: String| {
         let mut error = ConfigError::of_file(path, message);
         error.help = Some(help.to_owned());
-        error
+        Box::new(error)
     };
     let bytes = source.read(path).map_err(|fault| refuse(fault.to_string()))?;
     let hash = ContentHash::of(&bytes);

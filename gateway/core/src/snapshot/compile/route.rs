@@ -19,7 +19,7 @@ use crate::validate::{Place, Schemas, Validate};
 pub(super) fn compile(
     work: &mut Work<'_>,
     index: usize,
-    policies: Option<&Policies>,
+    (policies, shadow): (Option<&Policies>, Option<&Policies>),
     judges: &Arc<Judges>,
 ) -> Option<(Entry, Rules)> {
     let loaded = work.loaded;
@@ -62,6 +62,10 @@ pub(super) fn compile(
     let validate = validate(work, index, route, max_body);
     let params: Vec<&str> = route.matches.parameters().collect();
     let gather = gather(work, &at("resource"), route, &params);
+    let next = gather
+        .as_ref()
+        .zip(shadow)
+        .and_then(|(gather, policies)| authorize(work, index, (route, judges), gather, policies, &params));
     let authorize = gather
         .as_ref()
         .zip(policies)
@@ -85,6 +89,7 @@ pub(super) fn compile(
         validate: validate?,
         gather: gather?,
         authorize: authorize?,
+        next,
         authorize_body: route.authorize_body,
         upstream: upstream?,
         timeout: route.timeout.map(|span| span.0),

@@ -31,7 +31,11 @@ pub(super) fn diff(args: &Args, format: Format) -> Done {
     match format {
         Format::Json => println!("{}", json!({ "widens": widens, "changes": changes })),
         Format::Text if changes.is_empty() => println!("nobody may do more or less"),
-        Format::Text => changes.iter().for_each(|change| println!("{}", line(change))),
+        Format::Text => {
+            for change in &changes {
+                println!("{}", line(change));
+            }
+        }
     }
     Ok(if widens { FINDING } else { FINE })
 }

@@ -60,6 +60,9 @@ fn pair(text: &str) -> Result<(String, Value), String> {
 }
 
 pub(super) fn explain(args: &Args, format: Format) -> Done {
+    if let ([id], None) = (args.request.as_slice(), &args.action) {
+        return Ok(crate::cli::explain::recorded(&args.config.config, id, format));
+    }
     let snapshot = compile(&args.config.config)?;
     let asked = question(args, &snapshot)?;
     let identity = identity(args, &snapshot).map_err(|why| complain(&why))?;

@@ -36,7 +36,9 @@ pub(super) fn matrix(args: &Args, format: Format) -> Done {
         Format::Text => {
             println!("{}: no longer what the policies say; write it anew once the change is meant:", file.display());
             println!("  portcullis policy matrix > {}", file.display());
-            changes.iter().for_each(|change| println!("{change}"));
+            for change in &changes {
+                println!("{change}");
+            }
         }
     }
     Ok(if changes.is_empty() { FINE } else { FINDING })
