@@ -1,6 +1,11 @@
 //! The contract suites, run on every implementation.
 
-#![expect(clippy::unwrap_used, reason = "tests, and what they share")]
+#![expect(clippy::panic, clippy::unwrap_used, reason = "tests, and what they share")]
+
+#[path = "contracts/outages.rs"]
+mod outages;
+#[path = "contracts/store.rs"]
+mod store;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,11 +26,6 @@ const SEEDS: u64 = 20;
 
 fn open(server: &Redis, budget: Duration, time: TimeSource) -> RedisCounters {
     RedisCounters::open_with(&server.url(), budget, time, Handle::current()).unwrap()
-}
-
-/// A connection to look behind the counters.
-async fn behind(server: &Redis) -> redis::aio::MultiplexedConnection {
-    redis::Client::open(server.url()).unwrap().get_multiplexed_async_connection().await.unwrap()
 }
 
 /// One a second, three at once.
@@ -96,7 +96,7 @@ async fn leaves_no_key_behind_for_longer_than_it_says_something() {
     let server = Redis::start().await;
     let counters = open(&server, PATIENT, TimeSource::Server);
     ask(&counters, "key", at(0)).await.unwrap();
-    let left: i64 = redis::cmd("PTTL").arg("ptcl:{limit}:key").query_async(&mut behind(&server).await).await.unwrap();
+    let left: i64 = redis::cmd("PTTL").arg("ptcl:{limit}:key").query_async(&mut server.behind().await).await.unwrap();
     assert!((1..=1_000).contains(&left), "{left}");
 }
 
@@ -104,7 +104,7 @@ async fn leaves_no_key_behind_for_longer_than_it_says_something() {
 async fn counts_a_cell_that_holds_nonsense_as_full() {
     let server = Redis::start().await;
     let counters = open(&server, PATIENT, TimeSource::Caller);
-    let mut behind = behind(&server).await;
+    let mut behind = server.behind().await;
     for nonsense in ["", "abc", "nan", "-nan", "inf", "-1", "1e300"] {
         let _: () = redis::cmd("SET").arg("ptcl:{limit}:key").arg(nonsense).query_async(&mut behind).await.unwrap();
         let refused = Verdict {
@@ -126,7 +126,7 @@ async fn brings_its_script_along_when_the_server_has_lost_it() {
     let server = Redis::start().await;
     let counters = open(&server, PATIENT, TimeSource::Caller);
     assert_eq!(ask(&counters, "key", at(0)).await.unwrap().remaining, 2);
-    let _: () = redis::cmd("SCRIPT").arg("FLUSH").query_async(&mut behind(&server).await).await.unwrap();
+    let _: () = redis::cmd("SCRIPT").arg("FLUSH").query_async(&mut server.behind().await).await.unwrap();
     assert_eq!(ask(&counters, "key", at(0)).await.unwrap().remaining, 1);
 }
 

@@ -53,7 +53,7 @@ pub use schema::{json_schema, reference_markdown};
 pub use server::ServerConfig;
 pub use source::{ContentHash, FileFault, ReadFile, Source};
 pub use stages::StageConfig;
-pub use store::StoreConfig;
+pub use store::{StoreConfig, StoreMode};
 pub use tls::{CertificateConfig, CertificateName, ClientCertificatesConfig, Demand, TlsConfig, TlsVersion};
 pub use upstreams::{IdentityHeaders, TargetScheme, TargetUrl, UpstreamConfig};
 pub use urls::Origin;

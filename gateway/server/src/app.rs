@@ -108,7 +108,7 @@ impl Gateway {
         let streams = Arc::new(streams(&snapshot, Arc::clone(&metrics))?);
 
         let data = snapshot.data_dir();
-        let store = world::store(&snapshot, &clock).await.map_err(StartError::World)?;
+        let store = Box::pin(world::store(&snapshot, &clock)).await.map_err(StartError::World)?;
         let admin_key_file =
             admin::ensure_key(&store.admin_key, &data, clock.now()).await.map_err(StartError::World)?;
         let local: Arc<dyn Counters> = Arc::new(portcullis_core::limit::MemoryCounters::default());

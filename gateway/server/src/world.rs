@@ -11,9 +11,10 @@ pub mod redis;
 pub mod sqlite;
 pub mod store;
 
+use std::path::Path;
 use std::sync::Arc;
 
-use portcullis_core::config::CountersConfig;
+use portcullis_core::config::{CountersConfig, StoreConfig};
 use portcullis_core::ports::{Clock, Counters};
 use portcullis_core::snapshot::Snapshot;
 use rustls::server::ProducesTickets;
@@ -38,9 +39,27 @@ pub(crate) fn cores() -> usize {
 
 /// What outlasts the process.
 pub(crate) async fn store(snapshot: &Snapshot, clock: &Arc<dyn Clock>) -> Result<store::Stored, String> {
-    let file = snapshot.sqlite_path().unwrap_or_else(|| snapshot.data_dir().join("portcullis.db"));
-    let opened = sqlite::Sqlite::open(&file, Arc::clone(clock)).map_err(|error| error.to_string())?;
-    store::Stored::open(Arc::new(opened)).await.map_err(|error| format!("the store: {error}"))
+    let opened = open(snapshot.store(), snapshot.root(), clock).await?;
+    store::Stored::open(opened).await.map_err(|error| format!("the store: {error}"))
+}
+
+/// The store that `[store]` names; paths are relative to `root`.
+pub async fn open(config: &StoreConfig, root: &Path, clock: &Arc<dyn Clock>) -> Result<Arc<dyn store::Store>, String> {
+    if let Some(file) = config.file() {
+        let opened = sqlite::Sqlite::open(&root.join(file), Arc::clone(clock));
+        return Ok(Arc::new(opened.map_err(|error| error.to_string())?));
+    }
+    install_crypto();
+    let places = redis::Places::of(config, root)?;
+    let names = places.names();
+    let patience = redis::Patience { budget: config.timeout.0, stale_for: config.stale_for.0 };
+    let opened = redis::RedisStore::open(places, patience, Arc::clone(clock)).await.map_err(|error| {
+        format!("cannot use the store at `{names}`: {error}; see that it runs, and what `[store]` says of it")
+    })?;
+    for risk in opened.risks().await.unwrap_or_default() {
+        tracing::warn!(store = names, "{risk}");
+    }
+    Ok(Arc::new(opened))
 }
 
 /// The counters that replicas share, or this process' own.

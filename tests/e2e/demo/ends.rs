@@ -3,6 +3,7 @@
 use std::net::TcpListener;
 
 use portcullis_tests::binary;
+use portcullis_tests::client::Client;
 use tempfile::TempDir;
 
 use super::Demo;
@@ -54,12 +55,31 @@ async fn a_port_in_use_ends_it_with_2_and_nothing_is_left() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_store_it_cannot_use_is_refused_before_anything_starts_and_its_password_is_not_shown() {
+async fn a_store_it_cannot_use_is_refused_and_its_password_is_not_shown() {
     let folder = TempDir::new().unwrap();
-    let ran = binary::run(folder.path(), &["demo", "--store", "redis://:hunter2@127.0.0.1:1"]).await;
-    assert_eq!((ran.code, ran.stdout.as_str()), (Some(2), ""));
-    assert_eq!(ran.stderr, "`--store`: this version keeps its state in SQLite only: write `sqlite:PATH`\n");
-    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    let base = binary::free_ports(5).to_string();
+    for (store, says) in [
+        ("redis://:hunter2@127.0.0.1:1", "cannot use the store at `127.0.0.1:1`: the store cannot be reached"),
+        ("postgres://hunter2@db/x", "this names no known store: write `sqlite:…`, `redis://…` or `rediss://…`"),
+        ("redis://", "`store.url` names no Redis: write `redis://HOST:PORT`"),
+    ] {
+        let ran = binary::run(folder.path(), &["demo", "--quiet", "--port-base", &base, "--store", store]).await;
+        assert_eq!((ran.code, ran.stdout.as_str()), (Some(2), ""), "{store}");
+        assert!(ran.stderr.contains(says) && !ran.stderr.contains("hunter2"), "{}", ran.stderr);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_on_redis_is_shared_by_two_demos() {
+    let server = portcullis_tests::redis::Redis::start().await;
+    let url = server.url();
+    let (one, two) = (Demo::start(&["--store", &url]).await, Demo::start(&["--store", &url]).await);
+    for (demo, key) in [(&one, &two.ready["api_key"]), (&two, &one.ready["api_key"])] {
+        let ca = std::fs::read_to_string(demo.path("ca")).unwrap();
+        let mut client = Client::h1(([127, 0, 0, 1], demo.base).into(), "127.0.0.1", &ca).await.unwrap();
+        let asked = client.get("/api/orders", &[("x-api-key", key.as_str().unwrap())]).await;
+        assert_eq!(asked.status, 200, "the key of the other");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -110,6 +110,22 @@ pub(super) fn store_scheme(url: &str, embedded: &str) -> Result<(), ValidationEr
     Err(fault("store", wrong))
 }
 
+/// Servers as `HOST:PORT`, at most 32, each once.
+pub(super) fn nodes(nodes: &[String]) -> Result<(), ValidationError> {
+    if nodes.len() > 32 {
+        return Err(fault("nodes", format!("{} servers are out of bounds: at most 32", nodes.len())));
+    }
+    let named = |node: &String| {
+        let url = format!("http://{node}");
+        let parts = urls::parts(&url);
+        parts.is_some_and(|parts| parts.port.is_some() && parts.rest.is_empty() && !node.contains('@'))
+    };
+    match nodes.iter().find(|node| !named(node)) {
+        Some(node) => Err(fault("nodes", format!("`{node}` is no server: write `HOST:PORT`, as in `redis-2:6379`"))),
+        None => distinct(nodes),
+    }
+}
+
 /// A path that names something.
 pub(super) fn path(path: &std::path::Path) -> Result<(), ValidationError> {
     if path.as_os_str().is_empty() { Err(fault("path", "the path is empty")) } else { Ok(()) }

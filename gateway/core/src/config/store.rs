@@ -3,23 +3,66 @@
 use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use validator::{Validate, ValidationError, ValidationErrors};
 
+use super::values::{millis, minutes};
 use super::{Secret, checks};
+use crate::units::Span;
 
 /// `[store]`. A change here needs a restart.
 #[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq)]
 #[serde(default, deny_unknown_fields)]
 pub struct StoreConfig {
-    /// `sqlite:PATH`, relative to the root. Other stores are refused by this version; what replicas share, the limits,
-    /// is `counters.url`.
+    /// `sqlite:PATH`, relative to the root, or, for several replicas, `redis://[USER:PASSWORD@]HOST:PORT`, `rediss://…`
+    /// with TLS (Valkey too).
     pub url: Secret,
+    /// The servers of a Redis store.
+    pub mode: StoreMode,
+    /// Further Sentinels, or further nodes of the cluster, as `HOST:PORT`: whichever answers first tells where to go.
+    #[schemars(length(max = 32))]
+    pub nodes: Vec<String>,
+    /// The name by which the Sentinels know the server.
+    pub master: Option<String>,
+    /// What the Sentinels themselves want to be shown, if anything; the URL's password is for the servers.
+    pub sentinel_password: Option<Secret>,
+    /// Who vouches for the servers of `rediss://`: certificates in PEM, relative to the root. The system's when left out.
+    pub ca: Option<PathBuf>,
+    /// How long a request waits for a Redis store; it asks only for what it does not know yet.
+    pub timeout: Span,
+    /// While a Redis store cannot be reached, what is known goes on holding for so long; then it is 503.
+    pub stale_for: Span,
+    /// Where this machine keeps what is its own: the admin key, copies of key sets. The folder of a `sqlite:` store,
+    /// else `data`, when left out.
+    pub folder: Option<PathBuf>,
+}
+
+/// What the servers of a store are to one another.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StoreMode {
+    /// A Redis Cluster; the URL is one of its nodes.
+    Cluster,
+    /// Sentinels watch over a server and its replicas; the URL is a Sentinel.
+    Sentinel,
+    /// One server.
+    #[default]
+    Standalone,
 }
 
 impl Default for StoreConfig {
     fn default() -> Self {
-        Self { url: Secret::new("sqlite:data/portcullis.db") }
+        Self {
+            url: Secret::new("sqlite:data/portcullis.db"),
+            mode: StoreMode::default(),
+            nodes: Vec::new(),
+            master: None,
+            sentinel_password: None,
+            ca: None,
+            timeout: millis::<50>(),
+            stale_for: minutes::<5>(),
+            folder: None,
+        }
     }
 }
 
@@ -29,17 +72,70 @@ impl StoreConfig {
         self.url.expose().strip_prefix("sqlite:").map(Path::new)
     }
 
-    /// The folder of the embedded store, where everything else that is kept lies too.
+    /// Where this machine keeps what is its own.
     pub fn folder(&self, root: &Path) -> PathBuf {
+        if let Some(folder) = &self.folder {
+            return root.join(folder);
+        }
         let file = self.file().map(|file| root.join(file));
         file.and_then(|file| file.parent().map(Path::to_owned)).unwrap_or_else(|| root.join("data"))
+    }
+
+    fn faults(&self) -> Vec<(&'static str, ValidationError)> {
+        let fault = |message: &str| ValidationError::new("store").with_message(message.to_owned().into());
+        let mut faults: Vec<(&'static str, ValidationError)> = Vec::new();
+        faults.extend(checks::store_scheme(self.url.expose(), "sqlite:").err().map(|error| ("url", error)));
+        faults.extend(checks::millis::<1, 5_000>(&self.timeout).err().map(|error| ("timeout", error)));
+        faults.extend(checks::millis::<0, 86_400_000>(&self.stale_for).err().map(|error| ("stale_for", error)));
+        faults.extend(checks::nodes(&self.nodes).err().map(|error| ("nodes", error)));
+        if self.file().is_some() {
+            let of_redis = "this is of a Redis store: leave it out, or write `url = \"redis://…\"`";
+            let written = [
+                ("mode", self.mode != StoreMode::default()),
+                ("nodes", !self.nodes.is_empty()),
+                ("master", self.master.is_some()),
+                ("ca", self.ca.is_some()),
+                ("sentinel_password", self.sentinel_password.is_some()),
+            ];
+            faults.extend(written.into_iter().filter(|(_, written)| *written).map(|(name, _)| (name, fault(of_redis))));
+            return faults;
+        }
+        match (self.mode, &self.master) {
+            (StoreMode::Sentinel, None) => faults.push((
+                "mode",
+                fault(
+                    "Sentinels know servers by name: write `master = \"NAME\"`, as in their `sentinel monitor NAME …`",
+                ),
+            )),
+            (StoreMode::Cluster | StoreMode::Standalone, Some(_)) => {
+                faults.push((
+                    "master",
+                    fault("this is the name of a server among Sentinels: write `mode = \"sentinel\"`"),
+                ));
+            }
+            (StoreMode::Sentinel, Some(_)) | (StoreMode::Cluster | StoreMode::Standalone, None) => {}
+        }
+        if self.mode == StoreMode::Standalone && !self.nodes.is_empty() {
+            faults.push((
+                "nodes",
+                fault("one server has no others: write `mode = \"sentinel\"` or `mode = \"cluster\"`"),
+            ));
+        }
+        if self.ca.is_some() && !self.url.expose().starts_with("rediss://") {
+            faults.push(("ca", fault("it vouches for servers with TLS: write `url = \"rediss://…\"`")));
+        }
+        faults
     }
 }
 
 impl Validate for StoreConfig {
     // By hand, because the derived one would copy the secret into its error.
     fn validate(&self) -> Result<(), ValidationErrors> {
-        secret_field("url", checks::store_scheme(self.url.expose(), "sqlite:"))
+        let mut faults = ValidationErrors::new();
+        for (name, fault) in self.faults() {
+            faults.add(name, fault);
+        }
+        if faults.is_empty() { Ok(()) } else { Err(faults) }
     }
 }
 

@@ -8,6 +8,10 @@ pub(super) const fn seconds<const N: u64>() -> Span {
     Span(Duration::from_secs(N))
 }
 
+pub(super) const fn minutes<const N: u64>() -> Span {
+    Span(Duration::from_mins(N))
+}
+
 pub(super) const fn millis<const N: u64>() -> Span {
     Span(Duration::from_millis(N))
 }

@@ -51,7 +51,6 @@ pub fn compile(entry: &Path, source: &dyn Source) -> Result<Built, Vec<ConfigErr
     }
     let table = if work.errors.is_empty() { table(&mut work, entries) } else { None };
     clashes(&mut work, &rules);
-    serveable(&mut work);
     note_certificates(&mut work, source);
     let (Some(policies), Some(governance), Some(table), true) = (policies, governance, table, work.errors.is_empty())
     else {
@@ -141,14 +140,6 @@ fn table(work: &mut Work<'_>, entries: Vec<crate::route::Entry>) -> Option<Table
             }
             None
         }
-    }
-}
-
-/// What the configuration may say, but this version cannot do.
-fn serveable(work: &mut Work<'_>) {
-    if work.loaded.config.store.file().is_none() {
-        let help = "write `sqlite:PATH`; what replicas must share today, the limits, goes to `counters.url`";
-        work.refuse(&["store".into(), "url".into()], "this version keeps its state in SQLite only", help);
     }
 }
 

@@ -123,9 +123,6 @@ pub(super) fn data_folder(wanted: Option<&Path>) -> Result<Folder, String> {
 }
 
 async fn perform(args: &Args, data: &Path, told: &mut Told) -> Result<(), String> {
-    if args.store.as_ref().is_some_and(|store| !store.starts_with("sqlite:")) {
-        return Err("`--store`: this version keeps its state in SQLite only: write `sqlite:PATH`".to_owned());
-    }
     let ports = Ports::of(args.port_base);
     let ca = DevCa::create(&data.join("tls"), system_time()).map_err(|error| error.to_string())?;
     ca.server(&["localhost", "127.0.0.1", "::1"], system_time()).map_err(|error| error.to_string())?;

@@ -21,6 +21,9 @@ pub(crate) fn needs_network(snapshot: &Snapshot) -> Vec<String> {
     let mut left_out: Vec<String> = remote.map(|source| format!("keys of `tokens.{}`", source.alias)).collect();
     left_out.extend(snapshot.introspecting().map(|(alias, _)| format!("introspection of `tokens.{alias}`")));
     left_out.extend(snapshot.upstreams().map(|(name, _)| format!("addresses of `upstreams.{name}`")));
+    if snapshot.sqlite_path().is_none() {
+        left_out.push("the store".to_owned());
+    }
     if snapshot.counters().url.expose() != "memory:" {
         left_out.push("the store of `counters`".to_owned());
     }
@@ -64,6 +67,19 @@ pub(crate) async fn unreachable(snapshot: &Snapshot) -> Vec<String> {
         asked.push(Box::pin(async move {
             let why = introspect::try_out(config).await.err()?;
             Some(format!("tokens.{alias}: its introspection cannot be used: {why}"))
+        }));
+    }
+    if snapshot.sqlite_path().is_none() {
+        asked.push(Box::pin(async move {
+            let inspected =
+                async { redis::RedisStore::inspect(redis::Places::of(snapshot.store(), snapshot.root())?).await };
+            let why = match timeout(PATIENCE, inspected).await {
+                Ok(Ok(risks)) if risks.is_empty() => return None,
+                Ok(Ok(risks)) => return Some(format!("store: {}", risks.join("; "))),
+                Ok(Err(why)) => why,
+                Err(_) => "no answer within 3 s".to_owned(),
+            };
+            Some(format!("store: it cannot be used: {why}"))
         }));
     }
     let counters = snapshot.counters();

@@ -9,6 +9,11 @@
 //! a script over several of them needs. A key goes when its burst is whole.
 
 mod breaker;
+mod follow;
+mod link;
+mod places;
+mod risks;
+mod store;
 #[cfg(test)]
 mod tests;
 
@@ -28,6 +33,8 @@ use tokio::time::timeout;
 use breaker::{Breaker, Gate};
 
 pub use breaker::BreakerState;
+pub(crate) use places::Places;
+pub use store::{Patience, RedisStore};
 
 /// What a key begins with.
 const PREFIX: &str = "ptcl:{limit}:";

@@ -2,7 +2,7 @@
 //!
 //! A [`Store`] keeps [`Record`]s: bodies with a kind, an id, tags to list them by, and a time at which they are gone.
 //! A [`Commit`] changes several at once, or none, under what it expects to stand there; its word in the audit log is
-//! part of it. `SQLite` ([`super::sqlite`]) is one implementation. What records mean is written once, on top: API keys
+//! part of it. `SQLite` ([`super::sqlite`]) is one implementation, Redis ([`super::redis`]) the other. What records mean is written once, on top: API keys
 //! ([`Keyring`]), tokens taken back ([`RevocationList`]), the admin key ([`AdminKey`]). What requests look at is in
 //! memory there, and told of every change.
 
@@ -41,7 +41,7 @@ pub trait Store: Send + Sync {
         Ok(self.read_all(kind, &[Arc::from(id)]).await?.pop().flatten())
     }
 
-    /// Several of one kind as they stand at one instant, in the order asked for; at most [`Listing::LONGEST`].
+    /// Several of one kind, in the order asked for; at most [`Listing::LONGEST`].
     async fn read_all(&self, kind: Kind, ids: &[Arc<str>]) -> Result<Vec<Option<Record>>, StoreError>;
 
     /// One page of a list.
@@ -50,8 +50,8 @@ pub trait Store: Send + Sync {
     /// Makes all changes, or none; the new version of what was put.
     ///
     /// # Errors
-    /// [`StoreError::Conflict`] when an expectation fails. After any error nothing is written, but for one:
-    /// [`StoreError::Stopped`] may come between the writing and the answer.
+    /// [`StoreError::Conflict`] when an expectation fails. After any error nothing is written, but for two: after
+    /// [`StoreError::Doubtful`] and [`StoreError::Stopped`] all may be, or nothing.
     async fn commit(&self, commit: Commit) -> Result<u64, StoreError>;
 
     /// Rows of the audit log after `seq`, oldest first; `limit` as in [`Listing`].
@@ -66,9 +66,25 @@ pub trait Store: Send + Sync {
     /// Tells `hear` of every change from now on, of this process and of others.
     fn hear(&self, hear: Hear);
 
+    /// Whether it still hears of what others change.
+    fn freshness(&self) -> Freshness {
+        Freshness::Fresh
+    }
+
     /// Lets the store go; every later call is [`StoreError::Stopped`]. Once this returns, nothing of this process
     /// touches it.
     async fn close(&self);
+}
+
+/// How far what is known in memory can be relied upon.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Freshness {
+    /// Every change is heard of.
+    Fresh,
+    /// The store is silent; what is known still holds.
+    Stale,
+    /// It has been silent for longer than was declared: nothing holds any more.
+    Gone,
 }
 
 /// How often last uses of keys are written.

@@ -47,9 +47,11 @@ impl fmt::Display for OpenError {
             StoreError::Locked => f.write_str("stop it, or give `store.url` another file"),
             StoreError::Newer { .. } => f.write_str("run the newer version, or restore the backup made before it ran"),
             StoreError::ReadOnly => f.write_str("let the gateway's user write the file and its folder"),
-            StoreError::Busy
+            StoreError::Away(_)
+            | StoreError::Busy
             | StoreError::Conflict
             | StoreError::Cursor
+            | StoreError::Doubtful(_)
             | StoreError::Failed(_)
             | StoreError::Stopped
             | StoreError::Unfit(_) => f.write_str("see that its folder exists and may be read and written"),

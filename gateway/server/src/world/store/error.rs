@@ -5,6 +5,8 @@ use std::fmt;
 /// The store could not do it. Nothing was half written.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum StoreError {
+    /// It cannot be reached; why.
+    Away(String),
     /// Too much work is waiting already.
     Busy,
     /// What was expected to stand there does not.
@@ -13,6 +15,8 @@ pub enum StoreError {
     Cursor,
     /// What is kept does not hold together; the store's own words.
     Damaged(String),
+    /// It was told and did not answer: whether the change was made is not known; why.
+    Doubtful(String),
     /// Anything else that the store or the system says.
     Failed(String),
     /// It is the database of something else.
@@ -34,10 +38,14 @@ pub enum StoreError {
 impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Away(why) => write!(f, "the store cannot be reached ({why})"),
             Self::Busy => f.write_str("the store has too much to do: try again"),
             Self::Conflict => f.write_str("it is there already, or somebody else has changed it"),
             Self::Cursor => f.write_str("the cursor is not one that was given out"),
             Self::Damaged(what) => write!(f, "the store is damaged ({what})"),
+            Self::Doubtful(why) => {
+                write!(f, "the store did not answer ({why}): whether the change was made is not known")
+            }
             Self::Failed(what) => write!(f, "the store failed ({what})"),
             Self::Foreign => f.write_str("it is a database of another program"),
             Self::Full => f.write_str("the disk is full"),

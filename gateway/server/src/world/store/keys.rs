@@ -13,14 +13,16 @@ use serde_json::{Map, Value};
 use tokio::time::timeout;
 
 use super::{
-    AuditEntry, Changed, Commit, Draft, Expect, Kind, Listing, Record, Store, StoreError, TRIES, Write, audit, json,
-    parsed,
+    AuditEntry, Changed, Commit, Draft, Expect, Freshness, Kind, Listing, Record, Store, StoreError, TRIES, Write,
+    audit, json, parsed,
 };
-use cache::KeyCache;
+use cache::{Found, KeyCache};
 use uses::{Use, Uses};
 
 /// How long a request waits for a key that is not in memory.
 const PATIENCE: Duration = Duration::from_secs(1);
+
+const GONE: StoreDown = StoreDown { what: "keys: the store has been away for longer than `store.stale_for`" };
 
 /// Longer than any id we make: who asks for more asks for nothing.
 const LONGEST_ID: usize = 64;
@@ -231,15 +233,21 @@ impl Keys for Keyring {
         if id.len() > LONGEST_ID {
             return Answer::Ready(Ok(None));
         }
-        if let Some(known) = self.0.cache.find(id) {
-            return Answer::Ready(Ok(known));
-        }
+        let freshness = self.0.store.freshness();
+        let old = match (self.0.cache.find(id), freshness) {
+            (_, Freshness::Gone) => return Answer::Ready(Err(GONE)),
+            (Found::Key(record), Freshness::Fresh | Freshness::Stale) => return Answer::Ready(Ok(Some(record))),
+            (Found::NoKey, Freshness::Fresh | Freshness::Stale) => return Answer::Ready(Ok(None)),
+            (Found::Old(record), Freshness::Stale) => Some(record),
+            (Found::Nothing, Freshness::Fresh | Freshness::Stale) | (Found::Old(_), Freshness::Fresh) => None,
+        };
         let id = id.to_owned();
         Answer::Wait(Box::pin(async move {
-            match timeout(PATIENCE, self.0.read(&id)).await {
-                Ok(Ok(key)) => Ok(key.map(|(record, _)| record)),
-                Ok(Err(_)) => Err(StoreDown { what: "keys: the store cannot be read" }),
-                Err(_) => Err(StoreDown { what: "keys: the store did not answer in time" }),
+            match (timeout(PATIENCE, self.0.read(&id)).await, old) {
+                (Ok(Ok(key)), _) => Ok(key.map(|(record, _)| record)),
+                (Ok(Err(_)) | Err(_), Some(old)) => Ok(Some(old)),
+                (Ok(Err(_)), None) => Err(StoreDown { what: "keys: the store cannot be read" }),
+                (Err(_), None) => Err(StoreDown { what: "keys: the store did not answer in time" }),
             }
         }))
     }

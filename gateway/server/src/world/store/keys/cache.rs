@@ -31,6 +31,17 @@ struct Entry {
     generation: u64,
 }
 
+/// What is known of a key.
+pub(super) enum Found {
+    Key(Arc<KeyRecord>),
+    /// There is no such key.
+    NoKey,
+    /// Ask the store.
+    Nothing,
+    /// As it was; ask the store.
+    Old(Arc<KeyRecord>),
+}
+
 /// An instant before a reading.
 #[derive(Clone, Copy)]
 pub(super) struct Stamp(u64);
@@ -45,14 +56,12 @@ impl KeyCache {
         }
     }
 
-    /// `None`: ask the store. `Some(None)`: there is no such key.
-    #[expect(clippy::option_option, reason = "two different nothings: not known, and known not to be")]
-    pub(super) fn find(&self, id: &str) -> Option<Option<Arc<KeyRecord>>> {
+    pub(super) fn find(&self, id: &str) -> Found {
         let generation = self.generation.load(Ordering::Acquire);
         if let Some(entry) = self.known.get(id) {
-            return (entry.generation == generation).then_some(Some(entry.record));
+            return if entry.generation == generation { Found::Key(entry.record) } else { Found::Old(entry.record) };
         }
-        (self.unknown.get(id) == Some(generation)).then_some(None)
+        if self.unknown.get(id) == Some(generation) { Found::NoKey } else { Found::Nothing }
     }
 
     pub(super) fn stamp(&self) -> Stamp {
