@@ -21,6 +21,7 @@ mod journey;
 mod jwks;
 mod limits;
 mod listeners;
+mod login;
 mod losses;
 mod modes;
 mod mtls;

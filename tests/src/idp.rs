@@ -150,6 +150,11 @@ impl Idp {
         self.hook("disable", json!({ "user": user })).await;
     }
 
+    /// A logout token for our gateway, good but for `what`: `{claims, header, omit}`.
+    pub async fn logout_token(&self, what: Value) -> String {
+        self.hook("backchannel", what).await["token"].as_str().expect("a token").to_owned()
+    }
+
     /// How often each endpoint was asked: `GET /jwks` and so on.
     pub async fn counters(&self) -> HashMap<String, u64> {
         let mut client = Client::plain(self.address).await.unwrap();

@@ -18,6 +18,7 @@ pub mod clock;
 pub mod contracts;
 pub mod holders;
 pub mod idp;
+pub mod jar;
 pub mod keys;
 pub mod redis;
 pub mod site;

@@ -58,6 +58,13 @@ impl Site {
         }
     }
 
+    /// Another gateway on the same files and the same store, on ports of its own.
+    pub async fn replica(&self) -> Gateway {
+        let replica = Gateway::start_by(Arc::clone(&self.clock), self.options.clone()).await.expect("a second gateway");
+        replica.warm().await;
+        replica
+    }
+
     pub fn address(&self) -> SocketAddr {
         self.gateway.https.expect("an https listener")
     }

@@ -14,7 +14,8 @@ use portcullis_core::framing::{Connection, Framing, Head, Limits, RawFacts, Stre
 use portcullis_core::identify::jwks::KeySet;
 use portcullis_core::identify::{
     Authenticate, Bearer, Certificates, Demands, Identify, Introspection, Judges, KeyRecord, KeySets, Keys,
-    KeysUnavailable, Method as Way, Replays, Revocations, RevokedTokens, Sources, StepUp,
+    KeysUnavailable, LiveSession, LoginDemands, Method as Way, Replays, Revocations, RevokedTokens, SessionHash,
+    SessionId, Sessions, Sources, StepUp,
 };
 use portcullis_core::moment::{Moment, Now};
 use portcullis_core::request::{CanonicalPath, DeclaredBody, Request, Scheme, cookies};
@@ -71,6 +72,7 @@ pub(crate) fn token(data: &[u8]) {
             issuers: &[],
             audiences: &[],
             step_up: StepUp::default(),
+            login: LoginDemands::default(),
         };
         Identify::compile(&demands, &judges).expect("a sound route")
     });
@@ -102,6 +104,7 @@ pub(crate) fn token(data: &[u8]) {
             introspection: &Nothing,
             revoked: &Nothing,
             replays: &Nothing,
+            sessions: &Nothing,
         };
         let now = Now { wall: Moment::from_seconds(1_800_000_000), ..Now::default() };
         let judged = STAGE.identify(&request, sources, now).now_or_never();
@@ -162,6 +165,16 @@ impl KeySets for Nothing {
 impl Introspection for Nothing {
     fn ask<'a>(&'a self, _: &'a str, _: &'a str) -> Answer<'a, Result<Arc<[u8]>, StoreDown>> {
         Answer::Ready(Err(StoreDown { what: "nobody" }))
+    }
+}
+
+impl Sessions for Nothing {
+    fn session<'a>(&'a self, _: &'a SessionId, _: Now) -> Answer<'a, Result<Option<LiveSession>, StoreDown>> {
+        Answer::Ready(Ok(None))
+    }
+
+    fn lives(&self, _: SessionHash, _: Now) -> Answer<'_, Result<bool, StoreDown>> {
+        Answer::Ready(Ok(false))
     }
 }
 

@@ -35,7 +35,10 @@ use schemars::JsonSchema;
 // Each stage owns the text of its own part.
 pub use crate::govern::AdminConfig;
 pub use crate::guard::{GuardConfig, Network};
-pub use crate::identify::{Authenticate, IntrospectionConfig, Method, Secret, TokenSourceConfig};
+pub use crate::identify::{
+    Authenticate, IntrospectionConfig, LogoutReach, Method, ProviderConfig, ProviderKind, Secret, SessionsConfig,
+    TokenSourceConfig,
+};
 pub use crate::limit::{By as LimitBy, LimitConfig, OnStoreFailure};
 pub use crate::validate::{
     BodyConfig, ContentCoding, ParameterConfig, ParameterStyle, Place as ParameterPlace, ResponseConfig,
@@ -102,6 +105,12 @@ pub struct Config {
     /// Logs.
     #[schemars(default)]
     pub observe: ObserveConfig,
+    /// How long somebody who has logged in stays so.
+    #[schemars(default)]
+    pub sessions: SessionsConfig,
+    /// Where people log in with a browser, by alias. The alias names the provider in policies: `User::"<alias>|<sub>"`.
+    #[schemars(default)]
+    pub providers: BTreeMap<String, ProviderConfig>,
     /// Issuers of bearer JWTs, by alias. The alias names the issuer in policies: `User::"<alias>|<sub>"`.
     #[schemars(default)]
     pub tokens: BTreeMap<String, TokenSourceConfig>,

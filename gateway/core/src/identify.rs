@@ -15,6 +15,8 @@ mod api_key;
 
 mod mtls;
 
+mod login;
+
 mod identity;
 mod ports;
 mod refuse;
@@ -22,9 +24,11 @@ mod revoked;
 #[cfg(test)]
 mod samples;
 mod secret;
+mod session;
 mod step_up;
 #[cfg(test)]
 mod tests;
+mod ways;
 
 use std::sync::Arc;
 
@@ -32,20 +36,32 @@ use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName};
 
 use crate::moment::Now;
-use crate::refusal::{Refusal, Scheme};
+use crate::refusal::{LoginOffer, Refusal, Scheme};
 use crate::request::Request;
 pub use api_key::{ApiKeys, KeyRecord, KeyText, MintFault, Minted, PATTERN as KEY_PATTERN, PREFIX as KEY_PREFIX};
-use bearer::{Accept, Presented};
+use bearer::Accept;
 pub use bearer::{Bearer, fetchable};
 pub use binding::Proof;
-pub use config::{Authenticate, IntrospectionConfig, Method, MissingAudience, Mistake, TokenSourceConfig};
+pub use config::{
+    Authenticate, IntrospectionConfig, LogoutReach, Method, MissingAudience, Mistake, ProviderConfig, ProviderKind,
+    SessionsConfig, TokenSourceConfig,
+};
 pub use identity::{AuthMethod, Identity, Principal};
 pub use jwt::Algorithm;
-pub use ports::{Introspection, KeySets, Keys, KeysUnavailable, Replays, RevokedTokens, Sources};
+pub use login::{
+    Expected, Fault as LoginFault, IdToken, LoggedOut, LoginDemands, Provider, Providers, Statement, claimed_issuer,
+    returns_to_us,
+};
+pub use ports::{Introspection, KeySets, Keys, KeysUnavailable, Replays, RevokedTokens, Sessions, Sources};
 pub use revoked::{Revocations, Revoked, TokenMark};
 pub use secret::Secret;
-use shown::{Credential, Shown, X_API_KEY};
+pub use session::{
+    LiveSession, Session, SessionHash, SessionId, Shown as SessionShown, cookies, same_origin, shown as session_shown,
+};
+use shown::{Shown, X_API_KEY};
 pub use step_up::StepUp;
+use ways::{Asked, Judged, Way};
+pub use ways::{Certificates, Judges};
 
 /// The identify stage of one route: what it demands, and who judges it.
 #[derive(Debug)]
@@ -54,26 +70,11 @@ pub struct Identify {
     scopes: Vec<Arc<str>>,
     accept: Accept,
     step_up: StepUp,
+    /// Where a session would do.
+    login: Option<LoginOffer>,
     /// Under which word callers are asked for a token.
     challenged: Scheme,
     judges: Arc<Judges>,
-}
-
-/// The judges of credentials, one set per snapshot, shared by its routes.
-#[derive(Debug)]
-pub struct Judges {
-    bearer: Bearer,
-    api_keys: ApiKeys,
-    certificates: Certificates,
-    holders: mtls::Holders,
-    anonymous: Arc<Identity>,
-}
-
-/// Whether some name of the public listener asks clients for certificates.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Certificates {
-    Asked,
-    NeverAsked,
 }
 
 /// What a route demands of its callers.
@@ -86,6 +87,15 @@ pub struct Demands<'a> {
     /// For whom tokens must be made, in the place of what their source says; empty: that.
     pub audiences: &'a [String],
     pub step_up: StepUp,
+    pub login: LoginDemands,
+}
+
+/// Who is calling, and what else was found out on the way.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    pub identity: Arc<Identity>,
+    /// A cookie of a session that is no more was shown; it is to be taken away.
+    pub ended_session: bool,
 }
 
 /// [`Authenticate`], with only the ways this build has.
@@ -97,97 +107,19 @@ enum Demand {
     Public,
 }
 
-/// A way of proving who one is that this build can judge.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Way {
-    ApiKey,
-    Jwt,
-    Mtls,
-}
-
-/// What one way says about a request.
-enum Judged {
-    Identified(Arc<Identity>),
-    NotMine,
-    Rejected(Refusal),
-}
-
-/// What judging may look at, and ask of the world.
-#[derive(Clone, Copy)]
-struct Asked<'a> {
-    request: &'a Request<'a>,
-    sources: Sources<'a>,
-    now: Now,
-}
-
-impl Judges {
-    pub fn new(bearer: Bearer, certificates: Certificates) -> Self {
-        Self {
-            bearer,
-            api_keys: ApiKeys::new(),
-            certificates,
-            holders: mtls::Holders::new(),
-            anonymous: Arc::new(Identity::anonymous()),
-        }
-    }
-
-    /// Whether clients are asked for certificates.
-    pub fn certificates(&self) -> Certificates {
-        self.certificates
-    }
-
-    /// Which key sets the world must provide.
-    pub fn bearer(&self) -> &Bearer {
-        &self.bearer
-    }
-
-    async fn judge(&self, way: Way, shown: &Shown<'_>, accept: &Accept, asked: Asked<'_>) -> Judged {
-        let Asked { request, sources, now } = asked;
-        let verdict = match (way, way.credential(shown)) {
-            (Way::Mtls, _) => match request.certificate {
-                Some(certificate) => self.holders.identify(certificate, now),
-                None => return Judged::NotMine,
-            },
-            (_, Credential::Absent) => return Judged::NotMine,
-            (Way::ApiKey, Credential::Malformed(why)) => Err(refuse::api_key(why)),
-            (Way::Jwt, Credential::Malformed(why)) => Err(refuse::token(why)),
-            (Way::ApiKey, Credential::Text(text)) => self.api_keys.identify(text, sources.keys, now).await,
-            (Way::Jwt, Credential::Text(text)) => {
-                self.bearer.identify(Presented { text, shown, request, accept, sources, now }).await
-            }
-        };
-        match verdict {
-            Ok(identity) => Judged::Identified(identity),
-            Err(refusal) => Judged::Rejected(refusal),
-        }
-    }
-}
-
-impl Way {
-    const ALL: [Self; 3] = [Self::Jwt, Self::ApiKey, Self::Mtls];
-
-    const fn credential<'a>(self, shown: &Shown<'a>) -> Credential<'a> {
-        match self {
-            Self::ApiKey => shown.api_key,
-            Self::Jwt => shown.bearer,
-            Self::Mtls => Credential::Absent,
-        }
-    }
-}
-
 impl Identify {
     /// # Errors
     /// The key of the route that cannot stand, and why.
     pub fn compile(demands: &Demands<'_>, judges: &Arc<Judges>) -> Result<Self, (&'static str, String)> {
         let at = |key: &'static str| move |message: String| (key, message);
-        let Demands { authenticate, scopes, issuers, audiences, step_up } = demands;
+        let Demands { authenticate, scopes, issuers, audiences, step_up, login } = demands;
         if let Some(scope) = scopes.iter().find(|scope| !is_scope(scope)) {
             let message =
                 format!("`{scope}` is not a scope: use visible ASCII without spaces, `\"` and `\\` (RFC 6749 §3.3)");
             return Err(("scopes", message));
         }
         let ways = |methods: &[Method]| {
-            let ways = methods.iter().map(|method| way(*method, judges)).collect::<Result<Vec<_>, _>>();
+            let ways = methods.iter().map(|method| Way::of(*method, judges)).collect::<Result<Vec<_>, _>>();
             ways.map_err(at("authenticate"))
         };
         let public = |key: &'static str| {
@@ -210,36 +142,65 @@ impl Identify {
             }
         }
         let accept = if takes_tokens {
-            judges.bearer.accept(issuers, audiences).map_err(at("issuers"))?
+            judges.bearer().accept(issuers, audiences).map_err(at("issuers"))?
         } else {
             Accept::default()
         };
-        let dpop = takes_tokens && !judges.bearer.is_empty() && judges.bearer.demands_dpop(&accept);
+        let login = judges.offer(login, authenticate, step_up)?;
+        let dpop = takes_tokens && !judges.bearer().is_empty() && judges.bearer().demands_dpop(&accept);
         Ok(Self {
             demand,
             scopes: scopes.iter().map(|scope| Arc::from(scope.as_str())).collect(),
             accept,
             step_up: step_up.clone(),
+            login,
             challenged: if dpop { Scheme::Dpop } else { Scheme::Bearer },
             judges: Arc::clone(judges),
         })
     }
 
-    /// Who is calling.
-    ///
-    /// Of the ways the route lists, every credential shown is judged, and a bad one refuses the request, be
-    /// the others as good as they may. A credential of any other way counts as none shown.
+    /// As [`Self::caller`], for whoever cares about nothing else.
     ///
     /// # Errors
-    /// 400 for credentials that contradict each other, 401 for none or a bad one, 403 for a missing scope,
-    /// 503 when a credential cannot be judged.
+    /// As [`Self::caller`].
     pub async fn identify(
         &self,
         request: &Request<'_>,
         sources: Sources<'_>,
         now: Now,
     ) -> Result<Arc<Identity>, Refusal> {
-        self.caller(request.headers, Asked { request, sources, now }).await
+        self.caller(request, sources, now).await.map(|caller| caller.identity)
+    }
+
+    /// Who is calling.
+    ///
+    /// Of the ways the route lists, every credential shown is judged, and a bad one refuses the request, be
+    /// the others as good as they may. A credential of any other way counts as none shown. So does the cookie of a
+    /// session that is over: browsers send it without being asked.
+    ///
+    /// # Errors
+    /// 400 for credentials that contradict each other, 401 for none or a bad one, 403 for a missing scope, or a
+    /// session that another site rides on, 503 when a credential cannot be judged.
+    pub async fn caller(&self, request: &Request<'_>, sources: Sources<'_>, now: Now) -> Result<Caller, Refusal> {
+        let providers = self.login.as_ref().map_or(&[][..], |offer| &offer.providers);
+        let mut ended_session = false;
+        let asked = Asked { request, sources, now, providers };
+        let found = self.find(asked, &mut ended_session).await;
+        let judged = found.and_then(|identity| {
+            if identity.method == AuthMethod::Session {
+                same_origin(request.method, request.headers, self.judges.public_url())?;
+            }
+            Ok(identity)
+        });
+        match judged {
+            Ok(identity) => Ok(Caller { identity, ended_session }),
+            Err(mut refusal) => {
+                if ended_session {
+                    refusal.extra_mut().ended_session = true;
+                }
+                Err(refusal)
+            }
+        }
     }
 
     /// The header fields that hold a credential this stage has judged: the application must not see them.
@@ -273,26 +234,27 @@ impl Identify {
         }
     }
 
-    async fn caller(&self, headers: &HeaderMap, asked: Asked<'_>) -> Result<Arc<Identity>, Refusal> {
+    async fn find(&self, asked: Asked<'_>, ended: &mut bool) -> Result<Arc<Identity>, Refusal> {
+        let headers = asked.request.headers;
         let identity = match &self.demand {
-            Demand::Public => return Ok(Arc::clone(&self.judges.anonymous)),
+            Demand::Public => return Ok(self.judges.anonymous()),
             Demand::Optional => {
                 let shown = Shown::read(headers)?;
-                match self.any_of(&Way::ALL, &shown, asked).await? {
+                match self.any_of(&Way::ALL, &shown, asked, ended).await? {
                     Some(identity) => identity,
-                    None if self.demands_nothing() => return Ok(Arc::clone(&self.judges.anonymous)),
+                    None if self.demands_nothing() => return Ok(self.judges.anonymous()),
                     None => return Err(self.nobody(&shown)),
                 }
             }
             Demand::AnyOf(ways) => {
                 let shown = Shown::read(headers)?;
-                let found = self.any_of(ways, &shown, asked).await?;
+                let found = self.any_of(ways, &shown, asked, ended).await?;
                 found.ok_or_else(|| self.nobody(&shown))?
             }
-            Demand::AllOf(ways) => self.all_of(ways, &Shown::read(headers)?, asked).await?,
+            Demand::AllOf(ways) => self.all_of(ways, &Shown::read(headers)?, asked, ended).await?,
         };
         self.judge_scopes(&identity)?;
-        self.step_up.judge(&identity, asked.now)?;
+        self.step_up.judge(&identity, asked.now).map_err(|refusal| self.offering(refusal))?;
         Ok(identity)
     }
 
@@ -301,19 +263,27 @@ impl Identify {
         ways: &[Way],
         shown: &Shown<'_>,
         asked: Asked<'_>,
+        ended: &mut bool,
     ) -> Result<Option<Arc<Identity>>, Refusal> {
         let mut first = None;
         for way in ways {
             match self.judges.judge(*way, shown, &self.accept, asked).await {
                 Judged::Identified(identity) => first = first.or(Some(identity)),
                 Judged::NotMine => {}
+                Judged::Over => *ended = true,
                 Judged::Rejected(refusal) => return Err(refusal),
             }
         }
         Ok(first)
     }
 
-    async fn all_of(&self, ways: &[Way], shown: &Shown<'_>, asked: Asked<'_>) -> Result<Arc<Identity>, Refusal> {
+    async fn all_of(
+        &self,
+        ways: &[Way],
+        shown: &Shown<'_>,
+        asked: Asked<'_>,
+        ended: &mut bool,
+    ) -> Result<Arc<Identity>, Refusal> {
         let mut first: Option<Arc<Identity>> = None;
         let mut absent = false;
         for way in ways {
@@ -325,6 +295,7 @@ impl Identify {
                     });
                 }
                 Judged::NotMine => absent = true,
+                Judged::Over => (absent, *ended) = (true, true),
                 Judged::Rejected(refusal) => return Err(refusal),
             }
         }
@@ -347,7 +318,15 @@ impl Identify {
         } else {
             "the credentials shown are not all that the route demands, or of ways it does not list"
         };
-        refuse::nobody(why, self.scope_list(), self.challenged)
+        self.offering(refuse::nobody(why, self.scope_list(), self.challenged))
+    }
+
+    /// With the way in, where a session would do.
+    fn offering(&self, mut refusal: Refusal) -> Refusal {
+        if let Some(offer) = &self.login {
+            refusal.extra_mut().login = Some(offer.clone());
+        }
+        refusal
     }
 
     /// Of an optional caller.
@@ -357,24 +336,6 @@ impl Identify {
 
     fn scope_list(&self) -> Option<String> {
         (!self.scopes.is_empty()).then(|| self.scopes.join(" "))
-    }
-}
-
-fn way(method: Method, judges: &Judges) -> Result<Way, String> {
-    match method {
-        Method::ApiKey => Ok(Way::ApiKey),
-        Method::Jwt if judges.bearer.is_empty() => {
-            Err("`jwt` needs an issuer to trust: add [tokens.<alias>] with `issuer` and `audiences`".into())
-        }
-        Method::Jwt => Ok(Way::Jwt),
-        Method::Mtls if judges.certificates == Certificates::NeverAsked => {
-            Err("`mtls` needs `client_certificates` in one of [[tls.certificates]], or no client is asked for one"
-                .into())
-        }
-        Method::Mtls => Ok(Way::Mtls),
-        Method::Session => {
-            Err("`session` needs [providers.*], which this build does not offer; use `jwt` or `api_key`".into())
-        }
     }
 }
 

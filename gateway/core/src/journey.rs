@@ -16,7 +16,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 
 use crate::cors::{self, Preflight};
-use crate::identify::Identity;
+use crate::identify::{Caller, Identity};
 use crate::mode::Mode;
 use crate::moment::Now;
 use crate::ports::{Clock, World};
@@ -59,6 +59,7 @@ pub struct Granted {
     identity: Arc<Identity>,
     limits: Vec<LimitState>,
     consumed: &'static [HeaderName],
+    ended_session: bool,
     body: BodyPlan,
     asked: Asked,
 }
@@ -111,8 +112,8 @@ pub async fn decide(
         };
     }
 
-    let identified = rules.identify.identify(request, world.sources(), now).await;
-    let identity = walk.must(Stage::Identify, identified)?;
+    let identified = rules.identify.caller(request, world.sources(), now).await;
+    let Caller { identity, ended_session } = walk.must(Stage::Identify, identified)?;
     walk.trail.identity = Some(Arc::clone(&identity));
 
     let mut limits = Vec::new();
@@ -134,6 +135,7 @@ pub async fn decide(
         identity,
         limits,
         consumed,
+        ended_session,
         body: BodyPlan::Stream(rules.max_body()),
         asked: if rules.authorize_body { Asked::WithBody } else { Asked::Already },
     };
@@ -166,6 +168,7 @@ impl Granted {
             identity: Arc::new(Identity::anonymous()),
             limits: Vec::new(),
             consumed: &[],
+            ended_session: false,
             body: BodyPlan::Stream(rules.max_body()),
             asked: Asked::Preflight,
         }
@@ -268,6 +271,11 @@ impl Permit {
     /// The fields that carried the credential, which end here.
     pub fn consumed(&self) -> &'static [HeaderName] {
         self.granted.consumed
+    }
+
+    /// Whether the cookie of a session that is no more was shown.
+    pub fn ended_session(&self) -> bool {
+        self.granted.ended_session
     }
 
     /// Whether the application learns who is calling.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 pub use crate::answer::{Answer, StoreDown};
 use crate::identify::Sources;
-pub use crate::identify::{Introspection, KeySets, Keys, KeysUnavailable, Replays, RevokedTokens};
+pub use crate::identify::{Introspection, KeySets, Keys, KeysUnavailable, Replays, RevokedTokens, Sessions};
 pub use crate::limit::Counters;
 use crate::moment::Now;
 
@@ -25,6 +25,7 @@ pub struct World {
     pub introspection: Arc<dyn Introspection>,
     pub revoked: Arc<dyn RevokedTokens>,
     pub replays: Arc<dyn Replays>,
+    pub sessions: Arc<dyn Sessions>,
     /// The counters named `memory`.
     pub local: Arc<dyn Counters>,
     /// The counters shared by replicas; the local ones when no shared store is configured.
@@ -40,6 +41,7 @@ impl World {
             introspection: &*self.introspection,
             revoked: &*self.revoked,
             replays: &*self.replays,
+            sessions: &*self.sessions,
         }
     }
 }

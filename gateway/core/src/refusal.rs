@@ -1,6 +1,7 @@
 //! How may a request be turned away? Every way there is, and the problem document for each.
 
 mod code;
+mod login;
 mod problem;
 mod row;
 #[cfg(test)]
@@ -10,6 +11,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 pub use code::Code;
+pub use login::{FailureRow, LoginFailure, LoginOffer, LoginStyle};
 pub use problem::{Problem, documentation_path};
 pub use row::{ADMIN_ONLY, Row};
 
@@ -40,6 +42,12 @@ pub struct Extra {
     pub errors: Vec<Fault>,
     /// `RateLimit` and `RateLimit-Policy`, for 429.
     pub limits: Vec<LimitState>,
+    /// Where a session would do: how to get one.
+    pub login: Option<LoginOffer>,
+    /// Why a login came to nothing.
+    pub failure: Option<LoginFailure>,
+    /// A cookie of a session that is no more was shown; it is to be taken away.
+    pub ended_session: bool,
 }
 
 /// Under which word a challenge is made.

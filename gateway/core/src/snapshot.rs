@@ -23,7 +23,7 @@ use crate::config::{
 use crate::framing::Framing;
 use crate::govern::Governance;
 use crate::identify::jwks::{KeyOrigin, SourceSpec};
-use crate::identify::{IntrospectionConfig, Judges};
+use crate::identify::{IntrospectionConfig, Judges, Providers, SessionsConfig};
 use crate::mode::Mode;
 use crate::refusal::{Code, Refusal};
 use crate::request::CanonicalPath;
@@ -107,7 +107,17 @@ impl Snapshot {
 
     /// Which key sets the world must provide.
     pub fn token_sources(&self) -> Vec<SourceSpec> {
-        self.judges.bearer().key_sources().cloned().collect()
+        let bearer = self.judges.bearer();
+        bearer.key_sources().chain(self.judges.providers().key_sources(bearer)).cloned().collect()
+    }
+
+    /// Where people log in.
+    pub fn providers(&self) -> &Providers {
+        self.judges.providers()
+    }
+
+    pub fn sessions(&self) -> &SessionsConfig {
+        &self.config.sessions
     }
 
     /// Whom the world must be able to ask about opaque tokens, by alias.

@@ -12,6 +12,7 @@ mod operation;
 mod problem;
 mod query;
 mod revocations;
+mod sessions;
 mod status;
 mod table;
 mod tls;

@@ -4,7 +4,7 @@ mod listeners;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +17,8 @@ use portcullis_certs::PrivateKey;
 use portcullis_core::config::{AccessLog, ConfigError, Level};
 use portcullis_core::limit::Once;
 use portcullis_core::moment::Moment;
-use portcullis_core::ports::{Clock, Counters, World};
+use portcullis_core::ports::{Clock, Counters, Replays, World};
+use portcullis_core::snapshot::Snapshot;
 use tokio::sync::{Semaphore, watch};
 
 use crate::accept::lease::Leased;
@@ -26,6 +27,7 @@ use crate::admin::{self, Admin};
 use crate::control::tasks::Tasks;
 use crate::control::{Compiled, Publisher, Subscriber, compile, watch as watch_files};
 use crate::forward::Assertions;
+use crate::login::{self, Login};
 use crate::observe::{Kept, Metrics, Streams, Target};
 use crate::passage::Passage;
 use crate::shared::Shared;
@@ -118,28 +120,28 @@ impl Gateway {
         jwks.reconfigure(&snapshot.token_sources());
         let issuers = Arc::new(Issuers::new().map_err(StartError::World)?);
         issuers.reconfigure(snapshot.introspecting());
-        let signing =
-            PrivateKey::open_or_create(&data.join("assertion.key")).map_err(|e| StartError::World(e.to_string()))?;
-        let issuer = snapshot.public_url().to_owned();
-        let issuer = if issuer.is_empty() { "portcullis".to_owned() } else { issuer };
-        let assertions = Assertions::new(signing.pkcs8(), signing.public_point(), issuer.into())
-            .ok_or_else(|| StartError::World("`assertion.key` is unusable".to_owned()))?;
+        let assertions = assertions(&data, &snapshot)?;
+        let replays: Arc<dyn Replays> = Arc::new(Once::new(Arc::clone(&shared_counters)));
+        let login = logins(&clock, &jwks, &replays, &store, &snapshot).await?;
+        let keeper = login.keeper.clone();
         let world = World {
             clock: Arc::clone(&clock),
             keys: Arc::new(store.keys.clone()),
             key_sets: Arc::clone(&jwks) as _,
             introspection: Arc::clone(&issuers) as _,
             revoked: Arc::new(store.revocations.clone()),
-            replays: Arc::new(Once::new(Arc::clone(&shared_counters))),
+            replays,
+            sessions: Arc::new(login.keeper.clone()),
             local,
             shared: shared_counters,
         };
 
         let published = Arc::new(ArcSwap::from_pointee(published));
-        let shared = Arc::new(Shared::new(world, streams, assertions, Arc::clone(&published)));
+        let shared = Arc::new(Shared::new(world, streams, assertions, login, Arc::clone(&published)));
         let admin_tls = admin::TlsSlot::new(&published.load().tls);
         let subscribers: Vec<Subscriber> = vec![
             Box::new(move |published| issuers.reconfigure(published.snapshot.introspecting())),
+            Box::new(move |published| keeper.reconfigure(&published.snapshot)),
             {
                 let jwks = Arc::clone(&jwks);
                 Box::new(move |published| jwks.reconfigure(&published.snapshot.token_sources()))
@@ -249,6 +251,33 @@ impl Gateway {
     }
 }
 
+/// Who lets people in and out.
+async fn logins(
+    clock: &Arc<dyn Clock>,
+    jwks: &Arc<Jwks>,
+    replays: &Arc<dyn Replays>,
+    store: &Stored,
+    snapshot: &Arc<Snapshot>,
+) -> Result<Login, StartError> {
+    let needs = login::Needs {
+        clock: Arc::clone(clock),
+        key_sets: Arc::clone(jwks) as _,
+        replays: Arc::clone(replays),
+        sessions: store.sessions.clone(),
+    };
+    Login::open(needs, Arc::clone(snapshot)).await.map_err(StartError::World)
+}
+
+/// Who states to applications who is calling.
+fn assertions(data: &Path, snapshot: &Snapshot) -> Result<Assertions, StartError> {
+    let signing =
+        PrivateKey::open_or_create(&data.join("assertion.key")).map_err(|e| StartError::World(e.to_string()))?;
+    let issuer = snapshot.public_url().to_owned();
+    let issuer = if issuer.is_empty() { "portcullis".to_owned() } else { issuer };
+    Assertions::new(signing.pkcs8(), signing.public_point(), issuer.into())
+        .ok_or_else(|| StartError::World("`assertion.key` is unusable".to_owned()))
+}
+
 fn streams(snapshot: &portcullis_core::snapshot::Snapshot, metrics: Arc<Metrics>) -> Result<Streams, StartError> {
     let target = |log: &AccessLog| match log {
         AccessLog::File(path) => Target::File(snapshot.root().join(path)),
@@ -265,7 +294,7 @@ fn streams(snapshot: &portcullis_core::snapshot::Snapshot, metrics: Arc<Metrics>
 /// Starts every listener.
 fn serve(
     shared: &Arc<Shared>,
-    snapshot: &portcullis_core::snapshot::Snapshot,
+    snapshot: &Snapshot,
     mut bound: listeners::Bound,
     admin: Admin,
     admin_tls: Option<admin::TlsSlot>,

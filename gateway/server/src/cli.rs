@@ -12,6 +12,7 @@ mod keys;
 mod policy;
 mod route;
 mod run;
+mod sessions;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -53,6 +54,8 @@ enum Verb {
     Shadow(explain::ShadowArgs),
     /// Manage API keys through the admin API.
     Keys(keys::Args),
+    /// See who is logged in, and end sessions, through the admin API.
+    Sessions(sessions::Args),
     /// Exit 0 if the running gateway is ready (for containers).
     Health(health::Args),
     /// The local identity provider alone (development only; loopback only).
@@ -93,6 +96,7 @@ pub fn main() -> ExitCode {
         Verb::Explain(args) => explain::explain(&args, cli.format),
         Verb::Shadow(args) => explain::shadow(&args, cli.format),
         Verb::Keys(args) => keys::keys(args, cli.format),
+        Verb::Sessions(args) => sessions::sessions(args, cli.format),
         Verb::Health(args) => health::health(&args, cli.format),
         Verb::Idp(args) => idp::idp(args),
         Verb::Schema => {

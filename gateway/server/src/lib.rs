@@ -8,6 +8,7 @@ pub mod cli;
 mod control;
 pub mod demo;
 mod forward;
+mod login;
 mod observe;
 mod passage;
 mod respond;

@@ -6,6 +6,7 @@
 mod again;
 mod body;
 mod failure;
+mod login;
 mod outgoing;
 mod redirect;
 mod reserved;
@@ -36,6 +37,7 @@ pub(crate) use unseen::tell_of_unseen;
 use crate::accept::{self, Arrival, Guard};
 use crate::control::Published;
 use crate::forward::{Patience, Upstream};
+use crate::login::{Place, Visit, clear_session};
 use crate::observe::{Ids, Recording};
 use crate::respond::{self, Envelope};
 use crate::shared::Shared;
@@ -283,6 +285,7 @@ impl Passage {
             decision: ids.decision.clone(),
             request_id: ids.request.clone(),
             cors: Vec::new(),
+            clear_session: None,
             base: snapshot.public_url().to_owned(),
         };
         let streams = Arc::clone(&self.shared.streams);
@@ -293,7 +296,7 @@ impl Passage {
 
         let ends = accept::ends(session);
         let arrival = Guard::of(session.stream()).map_or(Arrival::InTime, Guard::arrival);
-        let granted = {
+        let onward = {
             let request = match arrival {
                 Arrival::InTime => accept::request(session, ends, snapshot, &published.tls),
                 Arrival::Late => Err(failure::late()),
@@ -311,12 +314,20 @@ impl Passage {
             if let Some(reply) = reserved::answer(&request, &published, &self.shared) {
                 return Err(reply);
             }
-            let granted = journey::decide(&request, snapshot, &self.shared.world, now, &mut recording.trail).await;
-            ctx.envelope.cors = outgoing::cors_fields(&recording.trail, snapshot, &request);
-            let granted = granted?;
-            let authority = session.req_header().uri.authority().map(http::uri::Authority::as_str);
-            ctx.facts = Some(facts.with(&request, session.req_header().raw_path(), authority));
-            granted
+            if let Some(place) = Place::of(request.path.as_str()) {
+                Err(Visit::of(place, &request, snapshot))
+            } else {
+                let granted = journey::decide(&request, snapshot, &self.shared.world, now, &mut recording.trail).await;
+                ctx.envelope.cors = outgoing::cors_fields(&recording.trail, snapshot, &request);
+                let granted = granted?;
+                let authority = session.req_header().uri.authority().map(http::uri::Authority::as_str);
+                ctx.facts = Some(facts.with(&request, session.req_header().raw_path(), authority));
+                Ok(granted)
+            }
+        };
+        let granted = match onward {
+            Ok(granted) => granted,
+            Err(visit) => return Err(self.visit(session, ctx, &visit).await),
         };
         let upstream = published.peers.upstreams.get(granted.rules().upstream).cloned();
         let upstream = upstream.ok_or_else(|| Refusal::new(Code::InternalError).because("no such upstream"))?;
@@ -386,6 +397,10 @@ impl Passage {
                     && recording.trail.refusal.is_none()
                 {
                     recording.trail.refusal = Some(refusal.clone());
+                }
+                if refusal.extra.as_ref().is_some_and(|extra| extra.ended_session) {
+                    ctx.envelope.clear_session =
+                        ctx.published.as_ref().map(|published| clear_session(&published.snapshot));
                 }
                 if matches!(refusal.code, Code::InvalidHost | Code::MalformedRequest) {
                     // Whoever bends one request is not trusted with the boundary of the next.

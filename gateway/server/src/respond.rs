@@ -11,7 +11,11 @@ use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
 use portcullis_core::limit::headers::{RATE_LIMIT, RATE_LIMIT_POLICY, rate_limit, rate_limit_policy, retry_after};
-use portcullis_core::refusal::{ADMIN_ONLY, Challenge, Code, Refusal, Scheme};
+use portcullis_core::refusal::{ADMIN_ONLY, Challenge, Code, LoginOffer, LoginStyle, Refusal, Scheme};
+
+pub(crate) use page::{escape, frame};
+
+use crate::login::login_address;
 
 /// What every answer of ours carries, whatever it says.
 #[derive(Clone, Debug, Default)]
@@ -20,6 +24,8 @@ pub(crate) struct Envelope {
     pub(crate) request_id: String,
     /// CORS fields, where the route grants the origin.
     pub(crate) cors: Vec<(HeaderName, HeaderValue)>,
+    /// `Set-Cookie` for when the cookie of a session that is over was shown.
+    pub(crate) clear_session: Option<HeaderValue>,
     /// `https://app.example.com`, or empty: then references are relative to our own origin.
     pub(crate) base: String,
 }
@@ -57,15 +63,23 @@ const LONGEST_SWALLOW: Duration = Duration::from_secs(2);
 /// Turns a refusal into its bytes: problem document, or a page for a person who navigates.
 pub(crate) async fn refuse(session: &mut Session, refusal: &Refusal, envelope: &Envelope) -> pingora::Result<()> {
     let row = refusal.code.row();
+    let offer = refusal.extra.as_ref().and_then(|extra| extra.login.as_ref());
+    let clear = envelope.clear_session.clone();
+    if let Some(mut reply) = offer.and_then(|offer| to_login(session, offer, envelope)) {
+        reply.fields.extend(clear.map(|value| (header::SET_COOKIE, value)));
+        return send(session, reply, envelope).await;
+    }
     let mut reply = if is_navigation(session) {
         Reply::new(refusal.code.status(), "text/html; charset=utf-8", page::refusal(refusal, envelope))
             .with(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(page::CONTENT_SECURITY_POLICY))
     } else {
         let mut problem = refusal.problem(&envelope.decision, &envelope.request_id);
         problem.kind = format!("{}{}", envelope.base, problem.kind);
+        problem.login_url = offer.map(|offer| login_address(&envelope.base, None, offer));
         let body = serde_json::to_vec(&problem).unwrap_or_default();
         Reply::new(refusal.code.status(), "application/problem+json", body)
     };
+    reply.fields.extend(clear.map(|value| (header::SET_COOKIE, value)));
     if let Some(extra) = &refusal.extra {
         if let Some(wait) = extra.retry_after {
             reply = reply.with(header::RETRY_AFTER, retry_after(wait, &extra.limits));
@@ -95,6 +109,21 @@ pub(crate) async fn refuse(session: &mut Session, refusal: &Refusal, envelope: &
         }
     }
     send(session, reply, envelope).await
+}
+
+/// Sends whoever may be logged in by their browser to the login, with the way back.
+fn to_login(session: &Session, offer: &LoginOffer, envelope: &Envelope) -> Option<Reply> {
+    let head = session.req_header();
+    let sent = match offer.style {
+        LoginStyle::Auto => is_navigation(session),
+        LoginStyle::Api => false,
+        LoginStyle::Browser => head.method == Method::GET && head.headers.get(header::UPGRADE).is_none(),
+    };
+    let target = head.uri.path_and_query().map(http::uri::PathAndQuery::as_str);
+    let location = HeaderValue::try_from(login_address(&envelope.base, target, offer)).ok().filter(|_| sent)?;
+    // Whether it is a page or a redirect depends on who asks.
+    let vary = HeaderValue::from_static("accept, cookie, sec-fetch-mode");
+    Some(Reply::empty(StatusCode::FOUND).with(header::LOCATION, location).with(header::VARY, vary))
 }
 
 /// `RateLimit-Policy` and `RateLimit` of all limits that were charged.

@@ -9,6 +9,7 @@ use tokio::sync::Semaphore;
 
 use crate::control::Published;
 use crate::forward::Assertions;
+use crate::login::Login;
 use crate::observe::Streams;
 
 /// The process' state that outlives configurations, and the configuration in force.
@@ -16,6 +17,7 @@ pub(crate) struct Shared {
     pub(crate) world: World,
     pub(crate) streams: Arc<Streams>,
     pub(crate) assertions: Assertions,
+    pub(crate) login: Login,
     /// `[server]` cannot change without a restart, so these are plain values.
     pub(crate) keepalive: Duration,
     pub(crate) body_timeout: Duration,
@@ -29,6 +31,7 @@ impl Shared {
         world: World,
         streams: Arc<Streams>,
         assertions: Assertions,
+        login: Login,
         published: Arc<ArcSwap<Published>>,
     ) -> Self {
         let server = published.load().snapshot.server().clone();
@@ -37,6 +40,7 @@ impl Shared {
             world,
             streams,
             assertions,
+            login,
             keepalive: server.keepalive_timeout.0,
             body_timeout: server.body_timeout.0,
             body_memory: Arc::new(Semaphore::new(kib.min(Semaphore::MAX_PERMITS))),

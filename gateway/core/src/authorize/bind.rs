@@ -42,6 +42,8 @@ pub enum Caller {
     /// A `User`, or a `Client` for machine tokens.
     Jwt,
     Mtls,
+    /// A `User`.
+    Session,
 }
 
 /// Do policies see the body (`authorize_body`)?
@@ -76,6 +78,7 @@ impl Caller {
             Self::Anonymous => &["Anonymous"],
             Self::ApiKey => &["ApiKey"],
             Self::Jwt => &["User", "Client"],
+            Self::Session => &["User"],
             Self::Mtls => &["Certificate"],
         }
     }
@@ -86,6 +89,7 @@ impl Caller {
             Self::Anonymous => "public` or `optional",
             Self::ApiKey => "api_key",
             Self::Jwt => "jwt",
+            Self::Session => "session",
             Self::Mtls => "mtls",
         }
     }

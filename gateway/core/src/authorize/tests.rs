@@ -43,6 +43,7 @@ fn user(name: &str, groups: &[&str], claims: Value) -> Identity {
         authenticated_at: Some(Moment::from_seconds(1000)),
         expires_at: None,
         token: None,
+        session: None,
         entity: OnceLock::new(),
     }
 }

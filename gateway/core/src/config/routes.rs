@@ -14,6 +14,7 @@ use super::{
     Authenticate, BodyConfig, ContentCoding, Cors, GuardConfig, LimitConfig, ParameterConfig, StageConfig,
     UnknownQuery, checks,
 };
+use crate::refusal::LoginStyle;
 use crate::units::{Size, Span};
 use crate::validate::RouteInput;
 
@@ -111,6 +112,14 @@ pub struct RouteConfig {
     /// How long ago the caller may have been authenticated (`auth_time`, RFC 9470).
     #[validate(custom(function = checks::millis::<1_000, 31_536_000_000>))]
     pub max_auth_age: Option<Span>,
+    /// Aliases of `[providers]` whose sessions are taken here, and that people may choose from. Default: all.
+    #[serde(default)]
+    #[validate(length(max = 16), custom(function = checks::words))]
+    pub providers: Vec<String>,
+    /// What somebody without a session gets: `auto` sends browsers that navigate to the login and answers 401 to all
+    /// others, `browser` sends every GET there, `api` always answers 401.
+    #[serde(default)]
+    pub login: LoginStyle,
     /// Cross-origin requests: `{ origins = […] }` or `"app"`. Default: preflights are refused.
     #[validate(nested)]
     pub cors: Option<Cors>,

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::{AdminConfig, Governance, KeyFacts, Role, Source, Subject};
 use crate::identify::{
-    Authenticate, Bearer, Certificates, Demands, Identify, Identity, Judges, Method, Principal, StepUp,
+    Authenticate, Bearer, Certificates, Demands, Identify, Identity, Judges, LoginDemands, Method, Principal, StepUp,
 };
 use crate::refusal::Code;
 
@@ -20,6 +20,7 @@ fn governance(source: Option<&str>) -> Governance {
         issuers: &[],
         audiences: &[],
         step_up: StepUp::default(),
+        login: LoginDemands::default(),
     };
     let identify = Identify::compile(&demands, &judges).unwrap();
     let roles = BTreeMap::from([("company|platform".to_owned(), vec![Role::Admin])]);

@@ -107,6 +107,7 @@ fn identity(record: &KeyRecord) -> Identity {
         authenticated_at: None,
         expires_at: record.expires_at,
         token: None,
+        session: None,
         entity: OnceLock::new(),
     }
 }

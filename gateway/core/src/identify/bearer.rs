@@ -25,6 +25,7 @@ use crate::moment::{Moment, Now};
 use crate::refusal::{Code, Refusal, Scheme as Challenged};
 use crate::request::Request;
 use opaque::Said;
+pub(super) use person::groups_of;
 pub(super) use source::Accept;
 pub use source::fetchable;
 use source::{Judged, TokenSource};

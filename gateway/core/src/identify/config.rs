@@ -1,11 +1,16 @@
 //! What may an operator write about credentials?
 
 mod authenticate;
+mod checks;
+mod provider;
+mod sessions;
 #[cfg(test)]
 mod tests;
 mod token_source;
 
 pub use authenticate::{Authenticate, Method};
+pub use provider::{LogoutReach, ProviderConfig, ProviderKind};
+pub use sessions::SessionsConfig;
 pub use token_source::{IntrospectionConfig, MissingAudience, TokenSourceConfig};
 
 /// Something in the operator's text that cannot stand.

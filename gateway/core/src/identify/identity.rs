@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use serde_json::{Map, Value};
 
-use super::TokenMark;
+use super::{LiveSession, TokenMark};
 use crate::moment::Moment;
 
 /// Someone whose credential was verified, or nobody in particular.
@@ -24,6 +24,8 @@ pub struct Identity {
     pub expires_at: Option<Moment>,
     /// By what a token can be taken back; `None` for any other credential.
     pub token: Option<TokenMark>,
+    /// Which session it is; `None` for any other credential.
+    pub session: Option<LiveSession>,
     /// The principal as a Cedar entity, built at most once per identity.
     ///
     /// INVARIANT: an identity never outlives the snapshot whose schema typed this.
@@ -88,6 +90,7 @@ pub enum AuthMethod {
     Jwt,
     Mtls,
     None,
+    Session,
 }
 
 impl AuthMethod {
@@ -98,6 +101,7 @@ impl AuthMethod {
             Self::Jwt => "jwt",
             Self::Mtls => "mtls",
             Self::None => "none",
+            Self::Session => "session",
         }
     }
 }
@@ -123,6 +127,7 @@ impl Identity {
             authenticated_at: self.authenticated_at,
             expires_at: other.expires_at,
             token: self.token.clone(),
+            session: self.session.clone(),
             entity: OnceLock::new(),
         })
     }
@@ -150,6 +155,7 @@ impl Identity {
             authenticated_at: None,
             expires_at: None,
             token: None,
+            session: None,
             entity: OnceLock::new(),
         }
     }

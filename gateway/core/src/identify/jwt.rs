@@ -14,7 +14,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
 
 pub use algorithm::Algorithm;
-pub(super) use claims::{Claims, fits, read as read_claims, strings};
+pub(super) use claims::{Claims, Purpose, fits, read as read_claims, strings};
 
 use super::binding::Binding;
 use super::json;
@@ -58,6 +58,10 @@ impl<'a> Token<'a> {
     const MOST_NAME_BYTES: usize = 256;
 
     pub(super) fn parse(text: &'a str) -> Result<Self, Why> {
+        Self::parse_as(text, Purpose::Access)
+    }
+
+    pub(super) fn parse_as(text: &'a str, purpose: Purpose) -> Result<Self, Why> {
         if text.len() > Self::MOST_BYTES {
             return Err("the token is longer than 16 KiB");
         }
@@ -81,7 +85,7 @@ impl<'a> Token<'a> {
         part(signature).map_err(|()| "the token's signature is not base64url")?;
         let payload = part(payload).map_err(|()| "the token's payload is not base64url")?;
         let members = json::object(&payload).map_err(payload_fault)?;
-        let (claims, terms) = claims::read(members, typ)?;
+        let (claims, terms) = claims::read_as(members, typ, purpose)?;
         Ok(Self { algorithm, kid, terms, claims, signed, signature })
     }
 }

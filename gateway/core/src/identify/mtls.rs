@@ -56,6 +56,7 @@ fn identity(certificate: &ClientCertificate) -> Result<Arc<Identity>, Refusal> {
         authenticated_at: None,
         expires_at: Some(certificate.not_after),
         token: None,
+        session: None,
         entity: OnceLock::new(),
     }))
 }

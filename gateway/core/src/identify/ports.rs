@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::jwks::KeySet;
-use super::{KeyRecord, Revocations};
+use super::{KeyRecord, LiveSession, Revocations, SessionHash, SessionId};
 use crate::answer::{Answer, StoreDown};
 use crate::moment::Now;
 
@@ -62,6 +62,16 @@ pub trait Replays: Send + Sync {
     fn first_use<'a>(&'a self, key: &'a str, span: Duration, now: Now) -> Answer<'a, Result<bool, StoreDown>>;
 }
 
+/// Those who have logged in.
+pub trait Sessions: Send + Sync {
+    /// The session of a cookie; `None`: there is none, or it is over. Asking is using it: it lives on, and its token
+    /// is renewed in time.
+    fn session<'a>(&'a self, id: &'a SessionId, now: Now) -> Answer<'a, Result<Option<LiveSession>, StoreDown>>;
+
+    /// Whether a session is still there; asking changes nothing.
+    fn lives(&self, hash: SessionHash, now: Now) -> Answer<'_, Result<bool, StoreDown>>;
+}
+
 /// All of them, for one request.
 #[derive(Clone, Copy)]
 pub struct Sources<'a> {
@@ -70,4 +80,5 @@ pub struct Sources<'a> {
     pub introspection: &'a dyn Introspection,
     pub revoked: &'a dyn RevokedTokens,
     pub replays: &'a dyn Replays,
+    pub sessions: &'a dyn Sessions,
 }

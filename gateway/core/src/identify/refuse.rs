@@ -108,6 +108,16 @@ pub(super) fn replays_unknown(fault: StoreDown) -> Refusal {
         .retry_after(UNTIL_STORE)
 }
 
+pub(super) fn cross_site(why: &'static str) -> Refusal {
+    Refusal::new(Code::CrossSiteRequest).because(why)
+}
+
+pub(super) fn sessions_down(fault: StoreDown) -> Refusal {
+    Refusal::new(Code::DependencyUnavailable)
+        .because(format!("the session cannot be looked up: {}", fault.what))
+        .retry_after(UNTIL_STORE)
+}
+
 fn challenge(error: &'static str, description: &'static str) -> Challenge {
     Challenge { error: Some(error), description: Cow::Borrowed(description), ..Challenge::default() }
 }

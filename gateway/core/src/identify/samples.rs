@@ -201,11 +201,13 @@ pub(super) struct FakeWorld {
     pub(super) revoked: Mutex<Arc<Revocations>>,
     pub(super) seen: Mutex<std::collections::HashSet<String>>,
     pub(super) replays_down: std::sync::atomic::AtomicBool,
+    pub(super) sessions: Mutex<HashMap<super::SessionHash, Arc<super::Session>>>,
+    pub(super) sessions_down: std::sync::atomic::AtomicBool,
 }
 
 impl FakeWorld {
     pub(super) fn sources<'a>(&'a self, keys: &'a FakeKeys, key_sets: &'a FakeKeySets) -> Sources<'a> {
-        Sources { keys, key_sets, introspection: self, revoked: self, replays: self }
+        Sources { keys, key_sets, introspection: self, revoked: self, replays: self, sessions: self }
     }
 }
 
@@ -224,6 +226,25 @@ impl Introspection for FakeWorld {
 impl RevokedTokens for FakeWorld {
     fn current(&self) -> Arc<Revocations> {
         Arc::clone(&self.revoked.lock().unwrap())
+    }
+}
+
+impl super::Sessions for FakeWorld {
+    fn session<'a>(
+        &'a self,
+        id: &'a super::SessionId,
+        _: Now,
+    ) -> Answer<'a, Result<Option<super::LiveSession>, StoreDown>> {
+        if self.sessions_down.load(Ordering::Relaxed) {
+            return Answer::Ready(Err(StoreDown { what: "the store is away" }));
+        }
+        let hash = id.hash();
+        let found = self.sessions.lock().unwrap().get(&hash).cloned();
+        Answer::Ready(Ok(found.map(|session| super::LiveSession { hash, session })))
+    }
+
+    fn lives(&self, hash: super::SessionHash, _: Now) -> Answer<'_, Result<bool, StoreDown>> {
+        Answer::Ready(Ok(self.sessions.lock().unwrap().contains_key(&hash)))
     }
 }
 

@@ -7,7 +7,8 @@ use serde_json::{Map, json};
 
 use super::samples::{AUDIENCE, FakeKeySets, FakeKeys, FakeWorld, ISSUER, NOW, Signer, now, request};
 use super::{
-    Authenticate, Bearer, Certificates, Demands, Identify, Identity, Judges, KeyRecord, KeyText, Method, Minted, StepUp,
+    Authenticate, Bearer, Certificates, Demands, Identify, Identity, Judges, KeyRecord, KeyText, LoginDemands, Method,
+    Minted, StepUp,
 };
 use crate::moment::Moment;
 use crate::refusal::{Code, Refusal};
@@ -23,7 +24,14 @@ struct Setting {
 
 /// What a route demands that says nothing of tokens.
 fn demands<'a>(authenticate: &'a Authenticate, scopes: &'a [String]) -> Demands<'a> {
-    Demands { authenticate, scopes, issuers: &[], audiences: &[], step_up: StepUp::default() }
+    Demands {
+        authenticate,
+        scopes,
+        issuers: &[],
+        audiences: &[],
+        step_up: StepUp::default(),
+        login: LoginDemands::default(),
+    }
 }
 
 impl Setting {
@@ -246,7 +254,7 @@ fn refuses_demands_this_build_cannot_meet() {
         only(Method::Session),
         &[],
         &setting.judges,
-        "`session` needs [providers.*], which this build does not offer; use `jwt` or `api_key`",
+        "`session` needs somewhere to log in: add [providers.<alias>] with `issuer`, `client_id` and `client_secret`",
     );
     let no_certificates = Arc::new(Judges::new(Bearer::compile(&BTreeMap::new()).unwrap(), Certificates::NeverAsked));
     check(

@@ -23,6 +23,11 @@ pub struct Problem<'a> {
     pub request_id: &'a str,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     pub errors: &'a [Fault],
+    /// Where a browser gets a session; put in by whoever knows our origin.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub login_url: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub login_failure: Option<&'static str>,
 }
 
 impl Refusal {
@@ -38,6 +43,8 @@ impl Refusal {
             code: row.name,
             request_id,
             errors: self.extra.as_ref().map_or(&[], |extra| &extra.errors),
+            login_url: None,
+            login_failure: self.extra.as_ref().and_then(|extra| extra.failure).map(super::LoginFailure::name),
         }
     }
 }

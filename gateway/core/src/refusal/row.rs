@@ -30,6 +30,13 @@ pub const ADMIN_ONLY: &[Row] = &[
         remedy: "List the revocations; one that has ended is forgotten.",
     },
     Row {
+        name: "session_not_found",
+        status: 404,
+        title: "No such session",
+        detail: "There is no session with this id.",
+        remedy: "List the sessions; one that has ended is forgotten.",
+    },
+    Row {
         name: "precondition_failed",
         status: 412,
         title: "Precondition failed",

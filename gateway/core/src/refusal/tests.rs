@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use super::{ADMIN_ONLY, Code, Fault, Refusal};
+use super::{ADMIN_ONLY, Code, Fault, LoginFailure, Refusal};
 
 /// The public table, as documentation. `PORTCULLIS_BLESS=1` writes it anew.
 #[test]
@@ -20,6 +20,16 @@ fn the_documentation_is_the_table() {
     for row in ADMIN_ONLY {
         let _ = writeln!(text, "| {} | `{}` | {} | {} |", row.status, row.name, row.detail, row.remedy);
     }
+    text.push_str(
+        "\n## Failed logins\n\nA login that comes to nothing is one of these. Its page shows the code; scripts find it in the \
+         member `login_failure`.\n\n| login_failure | status | what it says | what the operator checks | what helps \
+         |\n|---|---|---|---|---|\n",
+    );
+    for failure in LoginFailure::ALL {
+        let row = failure.row();
+        let status = row.code.row().status;
+        let _ = writeln!(text, "| `{}` | {status} | {} | {} | {} |", row.name, row.what, row.check, row.remedy);
+    }
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/refusals.md");
     if std::env::var_os("PORTCULLIS_BLESS").is_some() {
         std::fs::write(path, &text).unwrap();
@@ -35,6 +45,16 @@ fn codes_have_names_of_their_own_and_stand_in_order() {
     assert_eq!(names.len(), all().count());
     let statuses: Vec<u16> = Code::ALL.iter().map(|code| code.row().status).collect();
     assert!(statuses.is_sorted());
+}
+
+#[test]
+fn failures_of_logins_have_names_of_their_own() {
+    let names: BTreeSet<&str> = LoginFailure::ALL.iter().map(|failure| failure.name()).collect();
+    assert_eq!(names.len(), LoginFailure::ALL.len());
+    let refusal = LoginFailure::NonceMismatch.refusal("secret detail");
+    let problem = serde_json::to_value(refusal.problem("d", "r")).unwrap();
+    assert_eq!((&problem["code"], &problem["login_failure"]), (&"login_failed".into(), &"nonce_mismatch".into()));
+    assert!(!problem.to_string().contains("secret"), "{problem}");
 }
 
 #[test]

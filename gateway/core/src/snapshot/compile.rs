@@ -11,7 +11,7 @@ use std::sync::Arc;
 use super::Snapshot;
 use crate::config::{ConfigError, ContentHash, Loaded, PathPart, Source, load};
 use crate::framing::{Framing, Limits};
-use crate::identify::{Bearer, Certificates, Judges};
+use crate::identify::{Bearer, Certificates, Judges, Providers};
 use crate::route::Table;
 
 pub use policies::{Folder, cedar_files, policy_folder};
@@ -119,9 +119,15 @@ impl Work<'_> {
 fn judges(work: &mut Work<'_>) -> Option<Judges> {
     let asked = work.loaded.config.tls.certificates.iter().any(|pair| pair.client_certificates.is_some());
     let certificates = if asked { Certificates::Asked } else { Certificates::NeverAsked };
-    match Bearer::compile(&work.loaded.config.tokens) {
-        Ok(bearer) => Some(Judges::new(bearer, certificates)),
-        Err(mistakes) => {
+    let config = &work.loaded.config;
+    let public_url = config.server.public_url.as_ref().map_or("", |url| url.as_str());
+    let (bearer, providers) = (Bearer::compile(&config.tokens), Providers::compile(&config.providers));
+    match (bearer, providers) {
+        (Ok(bearer), Ok(providers)) => {
+            Some(Judges::new(bearer, certificates).with_logins(providers, &config.sessions.cookie, public_url))
+        }
+        (bearer, providers) => {
+            let mistakes = bearer.err().into_iter().chain(providers.err()).flatten();
             for mistake in mistakes {
                 let path: Vec<PathPart<'_>> = mistake.key.split('.').map(PathPart::Key).collect();
                 work.refuse(&path, mistake.message.clone(), "");

@@ -15,11 +15,11 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
 use portcullis_core::config::{FileFault, Source};
 use portcullis_core::identify::jwks::KeySet;
-use portcullis_core::identify::{KeyRecord, KeyText, Revocations};
+use portcullis_core::identify::{KeyRecord, KeyText, LiveSession, Revocations, SessionHash, SessionId};
 use portcullis_core::limit::{Charge, MemoryCounters, Once, Verdict};
 use portcullis_core::moment::{Moment, Now};
 use portcullis_core::ports::{
-    Answer, Clock, Counters, Introspection, KeySets, Keys, KeysUnavailable, RevokedTokens, StoreDown, World,
+    Answer, Clock, Counters, Introspection, KeySets, Keys, KeysUnavailable, RevokedTokens, Sessions, StoreDown, World,
 };
 use portcullis_core::request::{CanonicalPath, DeclaredBody, Request, Scheme};
 use portcullis_core::snapshot::{self, Snapshot};
@@ -159,6 +159,7 @@ impl Ground {
             introspection: Arc::new(Nobody),
             revoked: Arc::new(Nobody),
             replays: Arc::new(Once::new(Arc::clone(&shared))),
+            sessions: Arc::new(Nobody),
             local,
             shared,
         };
@@ -232,6 +233,16 @@ impl Introspection for Nobody {
 impl RevokedTokens for Nobody {
     fn current(&self) -> Arc<Revocations> {
         Arc::default()
+    }
+}
+
+impl Sessions for Nobody {
+    fn session<'a>(&'a self, _: &'a SessionId, _: Now) -> Answer<'a, Result<Option<LiveSession>, StoreDown>> {
+        Answer::Ready(Ok(None))
+    }
+
+    fn lives(&self, _: SessionHash, _: Now) -> Answer<'_, Result<bool, StoreDown>> {
+        Answer::Ready(Ok(false))
     }
 }
 

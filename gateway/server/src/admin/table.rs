@@ -4,7 +4,7 @@ use axum::Router;
 use axum::middleware::from_fn_with_state;
 
 use super::operation::{Facts, Operation};
-use super::{Admin, decisions, frame, keys, openapi, revocations, status};
+use super::{Admin, decisions, frame, keys, openapi, revocations, sessions, status};
 
 /// In the order of the document.
 pub(super) fn operations() -> Vec<Operation> {
@@ -12,6 +12,7 @@ pub(super) fn operations() -> Vec<Operation> {
         openapi::operations(),
         keys::operations(),
         revocations::operations(),
+        sessions::operations(),
         decisions::operations(),
         status::operations(),
     ]

@@ -10,7 +10,7 @@ use pingora::protocols::ALPN;
 use pingora::proxy::Session;
 use pingora::upstreams::peer::{HttpPeer, HttpUpstreamRequestPolicy};
 use pingora::{Error, ErrorType, Result};
-use portcullis_core::identify::{Principal, TokenMark};
+use portcullis_core::identify::{Principal, SessionHash, TokenMark};
 use portcullis_core::journey::Permit;
 use portcullis_core::moment::Now;
 use portcullis_core::ports::{Keys, World};
@@ -22,6 +22,7 @@ use super::Ctx;
 use crate::accept::{self, Guard, lease};
 use crate::forward::head::{self, Peer};
 use crate::forward::{Patience, become_tunnel};
+use crate::login::clear_session;
 use crate::observe::HeadFacts;
 use crate::respond;
 use crate::shared::Shared;
@@ -170,6 +171,11 @@ pub(super) fn answer(session: &Session, head: &mut ResponseHeader, ctx: &Ctx) {
             let _ = head.insert_header(name.clone(), value.clone());
         }
     }
+    if permit.ended_session()
+        && let Some(published) = &ctx.published
+    {
+        let _ = head.append_header(header::SET_COOKIE, clear_session(&published.snapshot));
+    }
     if !permit.limits().is_empty() {
         for (name, value) in respond::rate_fields(permit.limits()) {
             let _ = head.insert_header(name, value);
@@ -207,6 +213,11 @@ pub(super) fn lease(head: &ResponseHeader, ctx: &mut Ctx, now: Now, shared: &Sha
     match (&identity.principal, &identity.token) {
         (Principal::ApiKey(id), _) if streaming => {
             lease::ends_when(until_revoked(Arc::clone(&shared.world.keys), Arc::clone(id), span));
+        }
+        _ if streaming && identity.session.is_some() => {
+            if let Some(live) = &identity.session {
+                lease::ends_when(until_ended(shared.world.clone(), live.hash, span));
+            }
         }
         (_, Some(mark)) if streaming => lease::ends_when(until_taken_back(shared.world.clone(), mark.clone(), span)),
         _ => lease::ends_after(span),
@@ -246,6 +257,23 @@ async fn until_taken_back(world: World, mark: TokenMark, longest: Duration) {
     tokio::select! {
         () = tokio::time::sleep(longest) => {}
         () = taken_back => {}
+    }
+}
+
+/// Over after `longest`, or when the session was ended. A store that does not answer ends nothing: the session was good,
+/// and has an end of its own.
+async fn until_ended(world: World, hash: SessionHash, longest: Duration) {
+    let ended = async {
+        loop {
+            tokio::time::sleep(ASKED_AGAIN).await;
+            if let Ok(false) = world.sessions.lives(hash, world.clock.now()).get().await {
+                return;
+            }
+        }
+    };
+    tokio::select! {
+        () = tokio::time::sleep(longest) => {}
+        () = ended => {}
     }
 }
 

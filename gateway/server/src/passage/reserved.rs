@@ -7,6 +7,7 @@ use portcullis_core::refusal::{Code, Refusal};
 use portcullis_core::request::Request;
 
 use crate::control::Published;
+use crate::login::Place;
 use crate::respond::{self, Reply};
 use crate::shared::Shared;
 
@@ -20,7 +21,7 @@ pub(super) fn answer(request: &Request<'_>, published: &Published, shared: &Shar
         return Some(reading(request, || protected_resource(request, published)));
     }
     let rest = path.strip_prefix(OURS)?;
-    if !rest.is_empty() && !rest.starts_with('/') {
+    if !rest.is_empty() && !rest.starts_with('/') || Place::of(path).is_some() {
         return None;
     }
     Some(reading(request, || match rest.strip_prefix('/')? {

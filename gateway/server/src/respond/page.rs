@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use portcullis_core::refusal::{Refusal, Row};
+use portcullis_core::refusal::{LoginFailure, Refusal, Row};
 
 use super::Envelope;
 
@@ -27,24 +27,27 @@ a{color:inherit;text-underline-offset:.2em}a:focus-visible{outline:3px solid var
 /// What a person sees who was turned away.
 pub(super) fn refusal(refusal: &Refusal, envelope: &Envelope) -> String {
     let row = refusal.code.row();
+    let failure = refusal.extra.as_ref().and_then(|extra| extra.failure).map(LoginFailure::row);
     let detail = if refusal.detail.is_empty() { row.detail } else { refusal.detail.as_ref() };
     let faults: String = refusal.extra.iter().flat_map(|extra| &extra.errors).fold(String::new(), |mut list, fault| {
         // Writing to a string cannot fail.
         let _ = write!(list, "<li><code>{}</code>: {}</li>", escape(&fault.pointer), escape(&fault.message));
         list
     });
+    let remedy = failure.map_or(row.remedy, |failure| failure.remedy);
+    let name = failure.map_or(row.name, |failure| failure.name);
     let faults = if faults.is_empty() { faults } else { format!("<ul>{faults}</ul>") };
     frame(
         row.title,
         &format!(
             "<p class=\"code\">{status} {name}</p><h1>{title}</h1><p>{detail}</p>{faults}<p>{remedy}</p>\
              <dl><dt>decision</dt><dd>{decision}</dd><dt>request</dt><dd>{request}</dd>\
-             <dt>more</dt><dd><a href=\"/_portcullis/refusals/{name}\">what this means</a></dd></dl>",
+             <dt>more</dt><dd><a href=\"/_portcullis/refusals/{code}\">what this means</a></dd></dl>",
             status = row.status,
-            name = row.name,
+            code = row.name,
             title = escape(row.title),
             detail = escape(detail),
-            remedy = escape(row.remedy),
+            remedy = escape(remedy),
             decision = escape(&envelope.decision),
             request = escape(&envelope.request_id),
         ),
@@ -69,7 +72,7 @@ pub(super) fn documentation(row: &Row) -> String {
     )
 }
 
-fn frame(title: &str, body: &str) -> String {
+pub(crate) fn frame(title: &str, body: &str) -> String {
     format!(
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" \
          content=\"width=device-width,initial-scale=1\"><title>{}</title><style>{STYLE}</style></head>\
@@ -79,7 +82,7 @@ fn frame(title: &str, body: &str) -> String {
 }
 
 /// INVARIANT: nothing reaches a page unescaped but our own constants.
-fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

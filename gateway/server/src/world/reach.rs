@@ -5,10 +5,14 @@ use std::time::Duration;
 
 use futures::future::{BoxFuture, join_all};
 use portcullis_core::identify::jwks::KeyOrigin;
+use portcullis_core::ports::Clock;
 use portcullis_core::snapshot::Snapshot;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use crate::login;
+
+use super::clock::SystemClock;
 use super::{introspect, jwks, redis, sqlite};
 
 /// How long one of them may take.
@@ -20,6 +24,7 @@ pub(crate) fn needs_network(snapshot: &Snapshot) -> Vec<String> {
     let remote = sources.iter().filter(|source| !matches!(source.origin, KeyOrigin::File(_)));
     let mut left_out: Vec<String> = remote.map(|source| format!("keys of `tokens.{}`", source.alias)).collect();
     left_out.extend(snapshot.introspecting().map(|(alias, _)| format!("introspection of `tokens.{alias}`")));
+    left_out.extend(snapshot.providers().iter().map(|provider| format!("logins at `providers.{}`", provider.alias)));
     left_out.extend(snapshot.upstreams().map(|(name, _)| format!("addresses of `upstreams.{name}`")));
     if snapshot.sqlite_path().is_none() {
         left_out.push("the store".to_owned());
@@ -33,6 +38,11 @@ pub(crate) fn needs_network(snapshot: &Snapshot) -> Vec<String> {
 /// What is wrong with files that are not of the configuration, and need no network.
 pub(crate) async fn unusable(snapshot: &Snapshot) -> Vec<String> {
     let mut findings = keys(snapshot, |origin| matches!(origin, KeyOrigin::File(_))).await;
+    for provider in snapshot.providers().iter() {
+        if let Err(why) = login::client_key_usable(provider, snapshot.root()) {
+            findings.push(format!("providers.{}: {why}", provider.alias));
+        }
+    }
     if let Some(path) = snapshot.sqlite_path() {
         let inspected = path.clone();
         let inspected = tokio::task::spawn_blocking(move || sqlite::inspect(&inspected)).await;
@@ -80,6 +90,18 @@ pub(crate) async fn unreachable(snapshot: &Snapshot) -> Vec<String> {
                 Err(_) => "no answer within 3 s".to_owned(),
             };
             Some(format!("store: it cannot be used: {why}"))
+        }));
+    }
+    for provider in snapshot.providers().iter() {
+        asked.push(Box::pin(async move {
+            let tried = login::try_out(provider, snapshot.public_url(), SystemClock::start().now().wall);
+            let findings = match timeout(PATIENCE, tried).await {
+                Ok(findings) => findings,
+                Err(_) => vec!["provider_unreachable: no answer within 3 s".to_owned()],
+            };
+            let all: Vec<String> =
+                findings.into_iter().map(|finding| format!("providers.{}: {finding}", provider.alias)).collect();
+            (!all.is_empty()).then(|| all.join("\n"))
         }));
     }
     let counters = snapshot.counters();

@@ -13,6 +13,7 @@ mod error;
 pub mod keys;
 mod record;
 pub mod revocations;
+pub mod sessions;
 #[cfg(test)]
 pub(crate) mod tests;
 
@@ -30,6 +31,7 @@ pub use error::StoreError;
 pub use keys::{KeyPage, Keyring, NewKey, StoredKey};
 pub use record::{Changed, Commit, Draft, Expect, Kind, Listing, Page, Record, Write};
 pub use revocations::{Revocation, RevocationList, RevocationPage};
+pub use sessions::{SessionList, SessionPage, StoredSession};
 
 /// The port. What is acknowledged is on disk, as far as the implementation's own settings promise it.
 ///
@@ -99,6 +101,7 @@ pub struct Stored {
     pub admin_key: AdminKey,
     pub keys: Keyring,
     pub revocations: RevocationList,
+    pub sessions: SessionList,
     store: Arc<dyn Store>,
 }
 
@@ -106,8 +109,9 @@ impl Stored {
     /// Stands everything on `store`, and reads what requests must never wait for.
     pub async fn open(store: Arc<dyn Store>) -> Result<Self, StoreError> {
         let keys = Keyring::new(Arc::clone(&store));
+        let sessions = SessionList::new(Arc::clone(&store));
         let revocations = RevocationList::open(Arc::clone(&store)).await?;
-        Ok(Self { admin_key: AdminKey::new(Arc::clone(&store)), keys, revocations, store })
+        Ok(Self { admin_key: AdminKey::new(Arc::clone(&store)), keys, revocations, sessions, store })
     }
 
     /// The records themselves, for what has no layer of its own here.
@@ -139,7 +143,7 @@ impl Stored {
             tokio::select! {
                 () = &mut following => {}
                 // What could not be written is lost, as promised; the next uses note themselves again.
-                _ = uses.tick() => { let _ = self.keys.flush().await; }
+                _ = uses.tick() => { let _ = (self.keys.flush().await, self.sessions.flush().await); }
                 // What could not be swept is invisible all the same, and swept another time.
                 _ = sweep.tick() => while self.store.sweep().await.is_ok_and(|swept| swept > 0) {},
             }
@@ -149,6 +153,7 @@ impl Stored {
     /// Writes what waits and lets the store go, for an orderly end.
     pub async fn close(&self) {
         let _ = self.keys.flush().await;
+        let _ = self.sessions.flush().await;
         self.store.close().await;
     }
 }

@@ -9,8 +9,9 @@ use super::files::Desk;
 use super::tree::{Node, Value};
 use super::typed;
 use crate::config::{
-    AdminConfig, Config, CountersConfig, GuardConfig, ObserveConfig, PoliciesConfig, RouteConfig, ServerConfig,
-    StageConfig, StoreConfig, TlsConfig, TokenSourceConfig, UpstreamConfig, ValidateConfig,
+    AdminConfig, Config, CountersConfig, GuardConfig, ObserveConfig, PoliciesConfig, ProviderConfig, RouteConfig,
+    ServerConfig, SessionsConfig, StageConfig, StoreConfig, TlsConfig, TokenSourceConfig, UpstreamConfig,
+    ValidateConfig,
 };
 
 /// A configuration with holes where a part is at fault.
@@ -27,6 +28,8 @@ pub(in crate::config) struct Draft {
     pub(in crate::config) authorize: Option<StageConfig>,
     pub(in crate::config) validate: Option<ValidateConfig>,
     pub(in crate::config) observe: Option<ObserveConfig>,
+    pub(in crate::config) sessions: Option<SessionsConfig>,
+    pub(in crate::config) providers: BTreeMap<String, Option<ProviderConfig>>,
     pub(in crate::config) tokens: BTreeMap<String, Option<TokenSourceConfig>>,
     pub(in crate::config) upstreams: BTreeMap<String, Option<UpstreamConfig>>,
     pub(in crate::config) routes: Vec<Option<RouteConfig>>,
@@ -49,6 +52,8 @@ impl Draft {
             authorize: section(desk, "authorize"),
             validate: section(desk, "validate"),
             observe: section(desk, "observe"),
+            sessions: section(desk, "sessions"),
+            providers: named(desk, "providers"),
             tokens: named(desk, "tokens"),
             upstreams: named(desk, "upstreams"),
             routes: routes(desk),
@@ -74,6 +79,8 @@ impl Draft {
             authorize: self.authorize?,
             validate: self.validate?,
             observe: self.observe?,
+            sessions: self.sessions?,
+            providers: whole(self.providers)?,
             tokens: whole(self.tokens)?,
             upstreams: whole(self.upstreams)?,
             routes: self.routes.into_iter().collect::<Option<_>>()?,

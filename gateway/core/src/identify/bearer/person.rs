@@ -22,7 +22,7 @@ pub(super) fn identity(source: &TokenSource, claims: Claims, terms: &Terms) -> R
         (None, Some(client)) => Principal::Client(qualified(client)),
         (None, None) => return Err("the token names nobody: it has neither `sub` nor the source's `client_claim`"),
     };
-    let groups = groups(&claims.others, &source.groups_claim)?.iter().map(|group| qualified(group)).collect();
+    let groups = groups_of(&claims.others, &source.groups_claim)?.iter().map(|group| qualified(group)).collect();
     let mark = TokenMark {
         alias: Arc::clone(alias),
         id: claims.id.map(Arc::from),
@@ -39,6 +39,7 @@ pub(super) fn identity(source: &TokenSource, claims: Claims, terms: &Terms) -> R
         authenticated_at: claims.authenticated.map(Moment::from_seconds),
         expires_at: Some(Moment::from_seconds(terms.expires)),
         token: Some(mark),
+        session: None,
         entity: OnceLock::new(),
     })
 }
@@ -51,7 +52,8 @@ fn client<'c>(claims: &'c Map<String, Value>, name: &str) -> Result<Option<&'c s
     }
 }
 
-fn groups(claims: &Map<String, Value>, name: &str) -> Result<Vec<String>, Why> {
+/// The groups that the claim `name` lists; none where it is absent.
+pub(in crate::identify) fn groups_of(claims: &Map<String, Value>, name: &str) -> Result<Vec<String>, Why> {
     let Some(value) = find(claims, name) else { return Ok(Vec::new()) };
     strings(value, MOST_GROUPS)
         .filter(|groups| groups.iter().all(|group| fits(group)))

@@ -70,7 +70,7 @@ impl<'de> Deserialize<'de> for Method {
 }
 
 fn unknown_method(name: &str) -> String {
-    let known = "write `jwt`, `api_key` or `mtls`";
+    let known = "write `session`, `jwt`, `api_key` or `mtls`";
     if name == "public" || name == "optional" {
         return format!("`{name}` stands alone, not in a list: write authenticate = \"{name}\"");
     }

@@ -22,7 +22,7 @@ fn refuses_other_words_and_says_what_would_do() {
     check(r#"["jwt", "jwt"]"#, Err("`jwt` is listed twice"));
     check(r#"["JWT"]"#, Err("`JWT` is no way to authenticate; did you mean `jwt`?"));
     check(r#"["api-key"]"#, Err("`api-key` is no way to authenticate; did you mean `api_key`?"));
-    check(r#"["password"]"#, Err("`password` is no way to authenticate; write `jwt`, `api_key` or `mtls`"));
+    check(r#"["password"]"#, Err("`password` is no way to authenticate; write `session`, `jwt`, `api_key` or `mtls`"));
     check(r#"["jwt", "optional"]"#, Err(r#"`optional` stands alone, not in a list: write authenticate = "optional""#));
     check(r#"{ any = ["jwt"] }"#, Err(r#"`any` is not known here; write { all = ["jwt", "api_key"] }"#));
     check("{}", Err(r#"the list is empty, so nobody could ever pass; name a method, or write "public""#));

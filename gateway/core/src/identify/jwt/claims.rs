@@ -34,8 +34,31 @@ const MOST_TEXT_BYTES: usize = 255;
 const LAST_SECOND: i64 = 253_402_300_799;
 const LOGOUT_EVENT: &str = "http://schemas.openid.net/event/backchannel-logout";
 
-pub(in crate::identify) fn read(mut members: Map<String, Value>, typ: Option<String>) -> Result<(Claims, Terms), Why> {
-    refuse_other_purposes(&members)?;
+/// What a token is for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(in crate::identify) enum Purpose {
+    /// To say who somebody is: access and ID tokens.
+    Access,
+    /// To say that somebody has logged out.
+    Logout,
+}
+
+/// How long a logout token holds that does not say, in seconds.
+const LOGOUT_LIFE: i64 = 300;
+
+pub(in crate::identify) fn read(members: Map<String, Value>, typ: Option<String>) -> Result<(Claims, Terms), Why> {
+    read_as(members, typ, Purpose::Access)
+}
+
+pub(in crate::identify) fn read_as(
+    mut members: Map<String, Value>,
+    typ: Option<String>,
+    purpose: Purpose,
+) -> Result<(Claims, Terms), Why> {
+    match purpose {
+        Purpose::Access => refuse_other_purposes(&members)?,
+        Purpose::Logout => demand_logout(&mut members)?,
+    }
     for name in ["acr", "azp", "jti"] {
         text(&members, name, "the token's `acr`, `azp` or `jti` is not a string")?;
     }
@@ -68,6 +91,19 @@ pub(in crate::identify) fn read(mut members: Map<String, Value>, typ: Option<Str
 fn refuse_other_purposes(members: &Map<String, Value>) -> Result<(), Why> {
     if members.get("events").is_some_and(|events| events.get(LOGOUT_EVENT).is_some()) {
         return Err("this is a logout token, not an access token");
+    }
+    Ok(())
+}
+
+/// A logout token holds the event, and an object for it; drafts of it had no `exp`.
+fn demand_logout(members: &mut Map<String, Value>) -> Result<(), Why> {
+    if !members.get("events").and_then(|events| events.get(LOGOUT_EVENT)).is_some_and(Value::is_object) {
+        return Err("this is not a logout token: its `events` do not say so");
+    }
+    if !members.contains_key("exp")
+        && let Some(issued) = members.get("iat").and_then(Value::as_i64)
+    {
+        members.insert("exp".to_owned(), issued.saturating_add(LOGOUT_LIFE).into());
     }
     Ok(())
 }

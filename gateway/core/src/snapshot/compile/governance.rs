@@ -7,7 +7,7 @@ use super::policies::{error, text};
 use crate::authorize;
 use crate::config::{PathPart, Source};
 use crate::govern::{self, Governance};
-use crate::identify::{Authenticate, Demands, Identify, Judges, Method, StepUp};
+use crate::identify::{Authenticate, Demands, Identify, Judges, LoginDemands, Method, StepUp};
 
 /// `None`: errors were noted.
 pub(super) fn compile(work: &mut Work<'_>, source: &dyn Source, judges: &Arc<Judges>) -> Option<Governance> {
@@ -42,6 +42,7 @@ fn identify(work: &mut Work<'_>, judges: &Arc<Judges>) -> Option<Identify> {
         issuers: &config.issuers,
         audiences: &config.audiences,
         step_up: StepUp::default(),
+        login: LoginDemands::default(),
     };
     Identify::compile(&demands, judges)
         .map_err(|(key, message)| work.refuse(&[PathPart::Key("admin"), PathPart::Key(key)], message, ""))

@@ -9,7 +9,7 @@ use crate::config::{self, ConfigError, PathPart, RouteConfig};
 use crate::cors::Cors;
 use crate::gather::Gather;
 use crate::guard::Guard;
-use crate::identify::{Authenticate, Certificates, Demands, Identify, Judges, Method, StepUp};
+use crate::identify::{Authenticate, Certificates, Demands, Identify, Judges, LoginDemands, Method, StepUp};
 use crate::limit::Limit;
 use crate::route::{Entry, MethodSet, Template};
 use crate::snapshot::{Modes, Rules};
@@ -36,6 +36,7 @@ pub(super) fn compile(
         issuers: &route.issuers,
         audiences: &route.audiences,
         step_up: StepUp { acr: route.acr.clone(), max_age: route.max_auth_age.map(|span| span.0) },
+        login: LoginDemands { providers: route.providers.clone(), style: route.login },
     };
     let identify =
         Identify::compile(&demands, judges).map_err(|(key, message)| work.refuse(&at(key), message, "")).ok();
@@ -217,16 +218,22 @@ fn callers(authenticate: &Authenticate, judges: &Judges) -> Vec<Caller> {
         Method::ApiKey => Some(Caller::ApiKey),
         Method::Jwt => Some(Caller::Jwt),
         Method::Mtls => Some(Caller::Mtls),
-        Method::Session => None,
+        Method::Session => Some(Caller::Session),
     };
     match authenticate {
         // The principal is that of the first.
         Authenticate::AllOf(methods) => methods.first().and_then(of).into_iter().collect(),
         Authenticate::AnyOf(methods) => methods.iter().filter_map(of).collect(),
-        Authenticate::Optional => match judges.certificates() {
-            Certificates::Asked => vec![Caller::Anonymous, Caller::ApiKey, Caller::Jwt, Caller::Mtls],
-            Certificates::NeverAsked => vec![Caller::Anonymous, Caller::ApiKey, Caller::Jwt],
-        },
+        Authenticate::Optional => {
+            let mut all = vec![Caller::Anonymous, Caller::ApiKey, Caller::Jwt];
+            if judges.certificates() == Certificates::Asked {
+                all.push(Caller::Mtls);
+            }
+            if !judges.providers().is_empty() {
+                all.push(Caller::Session);
+            }
+            all
+        }
         Authenticate::Public => vec![Caller::Anonymous],
     }
 }

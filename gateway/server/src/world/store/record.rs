@@ -26,11 +26,13 @@ pub enum Kind {
     /// A token taken back.
     Revocation,
     Session,
+    /// Last use of a session, by its id.
+    SessionUse,
     SigningKey,
 }
 
 impl Kind {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::ApiKey,
         Self::Idempotency,
         Self::KeyUsage,
@@ -39,6 +41,7 @@ impl Kind {
         Self::Revision,
         Self::Revocation,
         Self::Session,
+        Self::SessionUse,
         Self::SigningKey,
     ];
 
@@ -53,6 +56,7 @@ impl Kind {
             Self::Revision => "revision",
             Self::Revocation => "revocation",
             Self::Session => "session",
+            Self::SessionUse => "session_use",
             Self::SigningKey => "signing_key",
         }
     }

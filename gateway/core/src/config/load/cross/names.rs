@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::Cross;
-use crate::identify::Bearer;
+use crate::config::load::PathPart;
+use crate::identify::{Bearer, Providers};
 
 pub(super) fn check(cross: &mut Cross<'_>) {
     let draft = cross.draft;
@@ -14,8 +15,16 @@ pub(super) fn check(cross: &mut Cross<'_>) {
             cross.refuse(&["tokens".into(), "keys".into()], "the alias `keys` is taken", help);
         }
     }
+    for name in draft.providers.keys() {
+        name_fits(cross, "providers", name);
+        if name == "keys" {
+            let help = "the groups of API keys begin with `keys|`: choose another alias";
+            cross.refuse(&["providers".into(), "keys".into()], "the alias `keys` is taken", help);
+        }
+    }
     draft.upstreams.keys().for_each(|name| name_fits(cross, "upstreams", name));
     issuers(cross);
+    providers(cross);
     token_sources(cross);
     route_names(cross);
 }
@@ -48,6 +57,45 @@ fn issuers(cross: &mut Cross<'_>) {
             let help = "keys would be too old before they are fetched anew";
             cross.refuse(&["tokens".into(), alias.as_str().into(), "max_age".into()], message, help);
         }
+    }
+}
+
+/// A provider and a token source of one alias have one issuer, and one issuer has one alias in both.
+fn providers(cross: &mut Cross<'_>) {
+    let draft = cross.draft;
+    for (alias, provider) in &draft.providers {
+        let Some(provider) = provider else { continue };
+        let at = |key: &'static str| ["providers".into(), alias.as_str().into(), PathPart::Key(key)];
+        if let Err(mistakes) = Providers::compile(&BTreeMap::from([(alias.clone(), provider.clone())])) {
+            for mistake in mistakes {
+                let key = mistake.key.rsplit('.').next().unwrap_or_default();
+                let path = ["providers".into(), alias.as_str().into(), key.into()];
+                cross.refuse(&path, mistake.message.clone(), "");
+            }
+        }
+        if let Some(Some(tokens)) = draft.tokens.get(alias)
+            && tokens.issuer != provider.issuer()
+        {
+            let place = cross.spans.named(&["tokens".into(), alias.as_str().into(), "issuer".into()]);
+            let message =
+                format!("`{alias}` is the alias of two issuers: `{}` and `{}`", tokens.issuer, provider.issuer());
+            cross.refuse(&at("issuer"), message, format!("an alias names one issuer; the other stands at {place}"));
+        }
+        let tokens =
+            draft.tokens.iter().filter_map(|(name, source)| Some(("tokens", name, source.as_ref()?.issuer.as_str())));
+        let before = draft.providers.range::<String, _>(..alias);
+        let before = before.filter_map(|(name, other)| Some(("providers", name, other.as_ref()?.issuer())));
+        let other = tokens.chain(before).find(|(_, name, issuer)| *name != alias && *issuer == provider.issuer());
+        if let Some((section, other, issuer)) = other {
+            let message = format!("the issuer `{issuer}` has the alias `{other}` already, in [{section}.{other}]");
+            cross.refuse(&at("issuer"), message, format!("an issuer has one alias: write [providers.{other}]"));
+        }
+    }
+    let public_url = draft.server.as_ref().is_some_and(|server| server.public_url.is_none());
+    if let Some(alias) = draft.providers.keys().next().filter(|_| public_url) {
+        let help =
+            "set `public_url = \"https://…\"` in [server]: providers send people back to an address that they know";
+        cross.refuse(&["providers".into(), alias.as_str().into()], "logins need `public_url`, and there is none", help);
     }
 }
 

@@ -59,11 +59,13 @@ impl Checked<'_, '_> {
             let help = "define one: `[tokens.NAME]` with `issuer` and `audiences`";
             self.refuse(&["authenticate".into()], "no token source is defined, so no `jwt` could be verified", help);
         }
-        if let Authenticate::AllOf(methods) | Authenticate::AnyOf(methods) = authenticate {
-            for method in methods.iter().filter(|method| matches!(method, Method::Session)) {
-                let message = format!("`{}` is not available yet: write `jwt` or `api_key`", method.name());
-                self.refuse(&["authenticate".into()], message, "");
-            }
+        let demands_session = match authenticate {
+            Authenticate::AllOf(methods) | Authenticate::AnyOf(methods) => methods.contains(&Method::Session),
+            Authenticate::Optional | Authenticate::Public => false,
+        };
+        if demands_session && draft.providers.is_empty() && !draft.torn {
+            let help = "define one: `[providers.NAME]` with `issuer`, `client_id` and `client_secret`";
+            self.refuse(&["authenticate".into()], "no provider is defined, so nobody could log in", help);
         }
         if *authenticate == Authenticate::Public && !self.route.scopes.is_empty() {
             self.refuse(&["scopes".into()], "a public route judges no credential, so nobody has scopes", "");
