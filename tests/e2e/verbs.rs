@@ -4,6 +4,7 @@ mod check;
 mod keys;
 mod policy;
 mod quick;
+mod records;
 mod run;
 
 use std::fmt::Write as _;
@@ -14,7 +15,7 @@ use portcullis_tests::site::Setup;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-const VERBS: [&str; 13] = [
+const VERBS: [&str; 17] = [
     "demo",
     "run",
     "check",
@@ -23,6 +24,10 @@ const VERBS: [&str; 13] = [
     "explain",
     "shadow",
     "keys",
+    "sessions",
+    "store",
+    "audit",
+    "admin",
     "health",
     "idp",
     "schema",
@@ -45,7 +50,16 @@ async fn helps_with_every_verb() {
     let keys = ["create", "list", "show", "revoke"].map(|verb| vec!["keys", verb, "--help"]);
     let policy =
         ["check", "test", "explain", "matrix", "diff", "schema", "fmt"].map(|verb| vec!["policy", verb, "--help"]);
-    for arguments in VERBS.map(|verb| vec![verb, "--help"]).into_iter().chain(policy).chain(keys) {
+    let records = [
+        ["store", "backup"],
+        ["store", "migrate"],
+        ["store", "restore"],
+        ["audit", "export"],
+        ["audit", "verify"],
+        ["admin", "reset-key"],
+    ];
+    let records = records.map(|[verb, what]| vec![verb, what, "--help"]);
+    for arguments in VERBS.map(|verb| vec![verb, "--help"]).into_iter().chain(policy).chain(keys).chain(records) {
         let ran = here(&arguments).await;
         assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""), "{arguments:?}");
         let _ = write!(text, "\n$ portcullis {}\n{}", arguments.join(" "), ran.stdout);

@@ -10,6 +10,7 @@ mod health;
 mod idp;
 mod keys;
 mod policy;
+mod records;
 mod route;
 mod run;
 mod sessions;
@@ -56,6 +57,12 @@ enum Verb {
     Keys(keys::Args),
     /// See who is logged in, and end sessions, through the admin API.
     Sessions(sessions::Args),
+    /// Back up, restore or move what is kept.
+    Store(records::StoreArgs),
+    /// Verify or export the audit log.
+    Audit(records::AuditArgs),
+    /// The admin key, made anew on the store itself.
+    Admin(records::AdminArgs),
     /// Exit 0 if the running gateway is ready (for containers).
     Health(health::Args),
     /// The local identity provider alone (development only; loopback only).
@@ -97,6 +104,9 @@ pub fn main() -> ExitCode {
         Verb::Shadow(args) => explain::shadow(&args, cli.format),
         Verb::Keys(args) => keys::keys(args, cli.format),
         Verb::Sessions(args) => sessions::sessions(args, cli.format),
+        Verb::Store(args) => records::store(args, cli.format),
+        Verb::Audit(args) => records::audit(args, cli.format),
+        Verb::Admin(args) => records::admin(args),
         Verb::Health(args) => health::health(&args, cli.format),
         Verb::Idp(args) => idp::idp(args),
         Verb::Schema => {

@@ -52,6 +52,11 @@ pub(crate) fn inspect(path: &Path) -> Result<(), OpenError> {
     open::inspect(path).map_err(|error| OpenError::new(path, error))
 }
 
+/// Writes a whole copy of the store at `path` into the new file `copy`, mode 0600, while others go on using it.
+pub(crate) fn backup(path: &Path, copy: &Path) -> Result<(), OpenError> {
+    open::backup(path, copy).map_err(|error| OpenError::new(path, error))
+}
+
 impl Sqlite {
     /// Opens the file, or makes it (mode 0600, its folder 0700). Blocks, up to some seconds where another process
     /// holds the file; a damaged, foreign or newer file is refused untouched.

@@ -11,6 +11,7 @@ pub mod audit;
 mod ears;
 mod error;
 pub mod keys;
+mod migrate;
 mod record;
 pub mod revocations;
 pub mod sessions;
@@ -24,11 +25,13 @@ use async_trait::async_trait;
 use tokio::time::MissedTickBehavior;
 
 pub use admin_key::{AdminKey, Claim};
+pub(crate) use audit::hash;
 pub use audit::{AuditEntry, AuditHead, AuditRow, AuditVerdict};
 pub(crate) use ears::Ears;
 pub use ears::Hear;
 pub use error::StoreError;
 pub use keys::{KeyPage, Keyring, NewKey, StoredKey};
+pub use migrate::{Moved, Unmoved, migrate};
 pub use record::{Changed, Commit, Draft, Expect, Kind, Listing, Page, Record, Write};
 pub use revocations::{Revocation, RevocationList, RevocationPage};
 pub use sessions::{SessionList, SessionPage, StoredSession};
@@ -108,6 +111,10 @@ pub struct Stored {
 impl Stored {
     /// Stands everything on `store`, and reads what requests must never wait for.
     pub async fn open(store: Arc<dyn Store>) -> Result<Self, StoreError> {
+        if migrate::is_incomplete(&*store).await? {
+            let told = "a move into it has not ended: run `portcullis store migrate` again";
+            return Err(StoreError::Failed(told.to_owned()));
+        }
         let keys = Keyring::new(Arc::clone(&store));
         let sessions = SessionList::new(Arc::clone(&store));
         let revocations = RevocationList::open(Arc::clone(&store)).await?;

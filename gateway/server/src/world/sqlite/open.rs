@@ -62,6 +62,15 @@ pub(super) fn inspect(path: &Path) -> Result<(), StoreError> {
     if check == "ok" { Ok(()) } else { Err(StoreError::Damaged(check)) }
 }
 
+/// A copy that is of one instant, in one file.
+pub(super) fn backup(path: &Path, copy: &Path) -> Result<(), StoreError> {
+    let connection = open(path)?;
+    make_private(copy).map_err(|error| StoreError::Failed(error.to_string()))?;
+    // Into a file that is there and empty, so that it keeps its mode.
+    connection.execute("VACUUM INTO ?1", [copy.display().to_string()])?;
+    fs::File::open(copy).and_then(|file| file.sync_all()).map_err(|error| StoreError::Failed(error.to_string()))
+}
+
 /// A path as the store's URLs want it.
 fn escaped(path: &Path) -> String {
     let text = path.display().to_string();
