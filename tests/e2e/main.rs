@@ -29,6 +29,7 @@ mod observe;
 mod pages;
 mod paths;
 mod reload;
+mod resources;
 mod slow;
 mod streams;
 mod tls;

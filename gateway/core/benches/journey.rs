@@ -48,6 +48,13 @@ upstream = "app"
 authenticate = ["jwt"]
 guard = { rate = "1000000000/s" }
 [[routes]]
+name = "asked"
+match = "GET /asked/{id}"
+upstream = "app"
+authenticate = ["jwt"]
+resource = 'App::"{id}"'
+guard = { rate = "1000000000/s" }
+[[routes]]
 name = "create"
 match = "POST /orders"
 upstream = "app"
@@ -58,7 +65,7 @@ guard = { rate = "1000000000/s" }
 
 const ACTIONS: &str = r#"
 action "home" appliesTo { principal: [Anonymous], resource: [App] };
-action "list", "limited", "many", "create" appliesTo { principal: [User, Client, ApiKey], resource: [App] };
+action "list", "limited", "many", "asked", "create" appliesTo { principal: [User, Client, ApiKey], resource: [App] };
 "#;
 
 fn snapshot() -> std::sync::Arc<Snapshot> {
@@ -109,5 +116,33 @@ fn decisions(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, decisions);
+/// A snapshot with so many policies more that forbid `action`.
+fn with_policies(number: usize, action: &str) -> std::sync::Arc<Snapshot> {
+    let mut policies = String::from("permit (principal in Group::\"demo|writers\", action, resource);");
+    for at in 0..number {
+        let _ =
+            write!(policies, "forbid (principal in Group::\"demo|g{at}\", action == Action::\"{action}\", resource);");
+    }
+    let page = "permit (principal == Anonymous::\"anonymous\", action == Action::\"home\", resource);";
+    Files::new(ROUTES, &format!("{policies}{page}"), ACTIONS).compile()
+}
+
+/// What policies cost that may apply, and those that cannot: the latter nothing.
+fn policies(criterion: &mut Criterion) {
+    let ground = Ground::usual();
+    let bearer = format!("Bearer {}", ground.token);
+    let asked = Asked::new(Method::GET, "/asked/1").with("authorization", &bearer);
+    for (name, action) in [("policies_that_may_apply", "asked"), ("policies_that_cannot_apply", "many")] {
+        let mut group = criterion.benchmark_group(name);
+        for number in [5, 50, 500, 5000] {
+            let snapshot = with_policies(number, action);
+            group.bench_function(number.to_string(), |bencher| {
+                bencher.iter(|| travel(&snapshot, &ground, &asked, &Bytes::new()));
+            });
+        }
+        group.finish();
+    }
+}
+
+criterion_group!(benches, decisions, policies);
 criterion_main!(benches);

@@ -39,7 +39,7 @@ pub use shapes::Presence;
 pub use suite::{Outcome, Report, run_whole};
 pub(crate) use typed::ip_expression;
 
-use crate::gather::Param;
+use crate::gather::{Known, Param};
 use crate::identify::Identity;
 use crate::moment::Now;
 use crate::refusal::{Code, Refusal};
@@ -128,6 +128,20 @@ impl Authorize {
         let outcome = answer(&self.compiled, &response, nobody);
         let asked = Asked { compiled: Arc::clone(&self.compiled), request, entities };
         Answered { outcome, asked: Some(Arc::new(asked)) }
+    }
+
+    /// The resource with what was learnt of it, typed by the schema; `Err`: it does not fit.
+    pub fn thing(&self, resource: &Entity, known: &Known) -> Result<Entity, Answered> {
+        let refuse = |why: String| Answered::unasked(Refusal::new(Code::PolicyError).because(why));
+        let uid = resource.uid();
+        let kind = uid.type_name().to_string();
+        let declared = self.compiled.shapes.entities.get(&kind);
+        let nothing = shapes::Fields::default();
+        let fields = declared.map_or(&nothing, |shape| &shape.fields);
+        let attributes = typed::trusted(&known.attributes, fields)
+            .map_err(|misfit| refuse(format!("attribute {misfit} (of the resource, a `{kind}`)")))?;
+        Entity::new(uid, attributes.into_iter().collect(), known.parents.iter().cloned().collect())
+            .map_err(|error| refuse(format!("attribute `{}` of the resource cannot be evaluated", error.attr())))
     }
 
     /// What [`Self::authorize`] answered this identity before, where nothing that a request says can make a

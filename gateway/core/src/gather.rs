@@ -3,6 +3,8 @@
 //! INVARIANT: what a client sent never becomes Cedar text. A resource is put together from typed
 //! parts, so a parameter holding `"` or `::` is an odd id and nothing more.
 
+mod attributes;
+mod config;
 mod template;
 #[cfg(test)]
 mod tests;
@@ -12,7 +14,11 @@ use std::str::FromStr;
 
 use cedar_policy::{Entity, EntityId, EntityTypeName, EntityUid};
 
+pub use attributes::{Ask, Attributes, Known, Thing, Things};
+pub use config::{AttributesFrom, OnFailure, ResourceAttributesConfig};
+
 use crate::refusal::{Code, Refusal};
+use template::Names;
 
 /// A path parameter of the matched route: its name and its decoded value.
 pub type Param<'a> = (&'a str, Cow<'a, str>);
@@ -24,6 +30,7 @@ pub struct Gather {
     id: Vec<Piece>,
     /// The whole entity where the template has no parameter.
     fixed: Option<Entity>,
+    attributes: Option<Attributes>,
 }
 
 /// One part of a resource's id.
@@ -45,7 +52,7 @@ impl Gather {
     ///
     /// `{{` and `}}` stand for the braces themselves. The entity type may have a namespace.
     pub fn compile(template: &str, params: &[&str]) -> Result<Self, TemplateFault> {
-        let (kind, id) = template::parse(template, params)?;
+        let (kind, id) = template::parse(template, Names::These(params))?;
         Ok(Self::new(kind, id))
     }
 
@@ -65,7 +72,26 @@ impl Gather {
             })
             .collect();
         let fixed = text.map(|text| entity(&kind, &text));
-        Self { kind, id, fixed }
+        Self { kind, id, fixed, attributes: None }
+    }
+
+    /// With attributes, for policies to speak about.
+    #[must_use]
+    pub fn with(mut self, attributes: Attributes) -> Self {
+        self.attributes = Some(attributes);
+        self
+    }
+
+    /// Where its attributes come from; `None`: it has none.
+    pub fn attributes(&self) -> Option<&Attributes> {
+        self.attributes.as_ref()
+    }
+
+    /// What is known of the resource of one request besides its name; `None`: nothing is to be asked.
+    pub async fn learn(&self, params: &[Param<'_>], things: &dyn Things) -> Result<Option<Known>, Refusal> {
+        let Some(attributes) = &self.attributes else { return Ok(None) };
+        let uid = self.resource(params)?.uid();
+        attributes.learn(uid.id().unescaped(), params, things).await.map(Some)
     }
 
     /// The Cedar entity type of every resource of this route.
@@ -111,7 +137,7 @@ impl Gather {
     }
 }
 
-/// Attributes of resources come later; until then a schema that requires some is refused at load.
+/// Its attributes are typed by the schema, which is asked where the policies are.
 fn entity(kind: &EntityTypeName, id: &str) -> Entity {
     Entity::with_uid(EntityUid::from_type_name_and_id(kind.clone(), EntityId::new(id)))
 }

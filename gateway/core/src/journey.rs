@@ -16,6 +16,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 
 use crate::cors::{self, Preflight};
+use crate::gather::Known;
 use crate::identify::{Caller, Identity};
 use crate::mode::Mode;
 use crate::moment::Now;
@@ -62,6 +63,8 @@ pub struct Granted {
     ended_session: bool,
     body: BodyPlan,
     asked: Asked,
+    /// What was learnt of the resource; `None`: nothing was to be asked.
+    known: Result<Option<Known>, Refusal>,
 }
 
 /// Whether the policies have been asked.
@@ -138,7 +141,11 @@ pub async fn decide(
         ended_session,
         body: BodyPlan::Stream(rules.max_body()),
         asked: if rules.authorize_body { Asked::WithBody } else { Asked::Already },
+        known: Ok(None),
     };
+    if rules.modes.authorize != Mode::Off && rules.gather.attributes().is_some() {
+        granted.known = rules.gather.learn(&granted.params(), &*world.things).await;
+    }
     if granted.asked == Asked::Already {
         granted.ask(&mut walk, request, None, now)?;
     }
@@ -171,6 +178,7 @@ impl Granted {
             ended_session: false,
             body: BodyPlan::Stream(rules.max_body()),
             asked: Asked::Preflight,
+            known: Ok(None),
         }
     }
 

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 pub use crate::answer::{Answer, StoreDown};
+pub use crate::gather::Things;
 use crate::identify::Sources;
 pub use crate::identify::{Introspection, KeySets, Keys, KeysUnavailable, Replays, RevokedTokens, Sessions};
 pub use crate::limit::Counters;
@@ -26,6 +27,8 @@ pub struct World {
     pub revoked: Arc<dyn RevokedTokens>,
     pub replays: Arc<dyn Replays>,
     pub sessions: Arc<dyn Sessions>,
+    /// What the applications know of their things.
+    pub things: Arc<dyn Things>,
     /// The counters named `memory`.
     pub local: Arc<dyn Counters>,
     /// The counters shared by replicas; the local ones when no shared store is configured.

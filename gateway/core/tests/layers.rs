@@ -14,7 +14,7 @@ const WORDS: &[&str] = &["answer", "mode", "moment", "near", "refusal", "request
 const MAY_USE: &[(&str, &[&str])] = &[
     ("answer", &[]),
     ("authorize", &["gather", "identify"]),
-    ("config", &["govern", "guard", "identify", "limit", "validate"]),
+    ("config", &["gather", "govern", "guard", "identify", "limit", "validate"]),
     ("cors", &["config"]),
     ("framing", &[]),
     ("gather", &[]),
@@ -26,7 +26,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("mode", &[]),
     ("moment", &[]),
     ("near", &[]),
-    ("ports", &["identify", "limit"]),
+    ("ports", &["gather", "identify", "limit"]),
     ("refusal", &[]),
     ("request", &[]),
     ("route", &[]),

@@ -37,6 +37,7 @@ use crate::world::files::Disk;
 use crate::world::introspect::Issuers;
 use crate::world::jwks::{Jwks, Places};
 use crate::world::store::Stored;
+use crate::world::things::Apps;
 
 /// What a gateway is started from.
 #[derive(Clone, Debug)]
@@ -130,6 +131,7 @@ impl Gateway {
             key_sets: Arc::clone(&jwks) as _,
             introspection: Arc::clone(&issuers) as _,
             revoked: Arc::new(store.revocations.clone()),
+            things: Arc::new(Apps::new(Arc::clone(&clock)).map_err(StartError::World)?),
             replays,
             sessions: Arc::new(login.keeper.clone()),
             local,

@@ -10,6 +10,7 @@ mod reach;
 pub mod redis;
 pub mod sqlite;
 pub mod store;
+pub(crate) mod things;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -78,6 +78,21 @@ async fn writers_write_readers_read_and_carol_does_nothing() {
     assert_eq!(client.send("DELETE", &path, &bob, "").await.status, 403);
     assert!(client.send("DELETE", &path, &alice, "").await.status.is_success());
     assert_eq!(client.get(&path, &bob).await.status, 404);
+    // Placed by nobody the gateway knows: not even a writer may delete it, nor what is not there.
+    portcullis_server::world::install_crypto();
+    let app = reqwest::Client::new();
+    let placed = app.post(format!("{}/api/orders", demo.ready["app"].as_str().unwrap()));
+    let placed = placed.header("content-type", "application/json").header("x-portcullis-user", "dave");
+    let placed: serde_json::Value =
+        serde_json::from_str(&placed.body(order.to_string()).send().await.unwrap().text().await.unwrap()).unwrap();
+    let path = format!("/api/orders/{}", placed["id"].as_str().unwrap());
+    let refused = client.send("DELETE", &path, &alice, "").await;
+    assert_eq!(
+        (refused.status.as_u16(), &refused.json()["detail"]),
+        (403, &json!("Only whoever placed an order may delete it."))
+    );
+    assert_eq!(client.get(&path, &bob).await.status, 200);
+    assert_eq!(client.send("DELETE", "/api/orders/999", &alice, "").await.status, 403);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -68,6 +68,7 @@ pub enum About {
     Authenticate,
     Name,
     Resource,
+    ResourceAttributes,
     Schema,
 }
 
@@ -116,7 +117,11 @@ impl Policies {
         if !policies.policies().any(|policy| Policy::effect(policy) == Effect::Permit) {
             warnings.push(format!("no policy can permit `{}`, so it always refuses", facts.name));
         }
-        let resource = if facts.resource.is_fixed() { Resource::Fixed } else { Resource::OfTheRequest };
+        let resource = if facts.resource.is_fixed() && facts.resource.attributes().is_none() {
+            Resource::Fixed
+        } else {
+            Resource::OfTheRequest
+        };
         let memory = compiled.settled.memory(&policies, resource);
         Ok(Authorize { compiled: Arc::clone(compiled), action, principals, policies, base, context, memory, warnings })
     }
@@ -191,14 +196,15 @@ fn groups(base: &Entities, action: &EntityUid, facts: &RouteFacts<'_>, faults: &
 
 fn resource(compiled: &Compiled, action: &EntityUid, facts: &RouteFacts<'_>, faults: &mut Vec<RouteFault>) {
     let kind = facts.resource.kind();
-    let mut fault = |message, help| faults.push(RouteFault { about: About::Resource, message, help });
+    let fault = |message, help| RouteFault { about: About::Resource, message, help };
     let Some(shape) = compiled.shapes.entities.get(&kind.to_string()) else {
         let known = compiled.shapes.entities.keys().map(String::as_str);
         let help = match near(&kind.to_string(), known) {
             Some(meant) => format!("did you mean `{meant}`? if not, add to the schema: `entity {kind};`"),
             None => format!("add to the schema: `entity {kind};`"),
         };
-        return fault(format!("the schema has no entity type `{kind}`"), help);
+        faults.push(fault(format!("the schema has no entity type `{kind}`"), help));
+        return;
     };
     let allowed = compiled.schema.resources_for_action(action);
     let allowed: BTreeSet<String> = allowed.into_iter().flatten().map(ToString::to_string).collect();
@@ -212,12 +218,25 @@ fn resource(compiled: &Compiled, action: &EntityUid, facts: &RouteFacts<'_>, fau
                 listed(&names)
             )
         };
-        fault(format!("action `{}` does not apply to resources of type `{kind}`", facts.name), help);
+        faults.push(fault(format!("action `{}` does not apply to resources of type `{kind}`", facts.name), help));
     }
     let required: Vec<&str> = shape.fields.required().collect();
-    if !required.is_empty() {
-        let message = format!("`{kind}` requires {}, and attributes of resources cannot be had yet", listed(&required));
-        fault(message, "make them optional in the schema, and ask `has` before reading them".to_owned());
+    if let Some(attributes) = facts.resource.attributes() {
+        let known: Vec<&str> = shape.fields.0.keys().map(String::as_str).collect();
+        for name in attributes.names().filter(|name| !known.contains(name)) {
+            let message = format!("`set` makes an attribute `{name}`, which the schema's `{kind}` does not have");
+            let help = crate::near::did_you_mean(name, &known);
+            faults.push(RouteFault { about: About::ResourceAttributes, message, help });
+        }
+        for parent in attributes.parents().filter(|parent| !shape.member_of.contains(&parent.to_string())) {
+            let message = format!("the schema's `{kind}` cannot be in a `{parent}`");
+            let help = format!("write in the schema: `entity {kind} in [{parent}]`, or take it out of `parents`");
+            faults.push(RouteFault { about: About::ResourceAttributes, message, help });
+        }
+    } else if !required.is_empty() {
+        let message =
+            format!("`{kind}` requires {}, and the route does not say where it comes from", listed(&required));
+        faults.push(fault(message, "give the route `resource_attributes`, or make them optional in the schema and ask `has` before reading them".to_owned()));
     }
 }
 

@@ -64,6 +64,14 @@ pub(super) fn not(expression: Value) -> Value {
     json!({ "!": { "arg": expression } })
 }
 
+/// As [`not`], without saying it twice.
+pub(super) fn opposite(expression: Value) -> Value {
+    match expression.pointer("/!/arg") {
+        Some(inner) => inner.clone(),
+        None => not(expression),
+    }
+}
+
 pub(super) fn binary(operator: &str, left: Value, right: Value) -> Value {
     json!({ operator: { "left": left, "right": right } })
 }

@@ -211,7 +211,8 @@ fn judge(policies: Vec<(Effect, Folded)>) -> Cell {
         rests.reduce(|one, other| est::binary("||", one, other))
     };
     let permitted = if permits.iter().any(certain) { None } else { any(permits) };
-    let spared = any(forbids).map(est::not);
+    let spared = forbids.into_iter().map(|(_, folded)| est::opposite(folded.rest));
+    let spared = spared.reduce(|one, other| est::binary("&&", one, other));
     let condition = match (permitted, spared) {
         (Some(permitted), Some(spared)) => est::binary("&&", permitted, spared),
         (Some(one), None) | (None, Some(one)) => one,

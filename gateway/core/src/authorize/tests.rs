@@ -4,6 +4,7 @@ mod context;
 mod explain;
 mod matrix;
 mod messages;
+mod mutants;
 mod routes;
 mod settled;
 mod shipped;

@@ -14,6 +14,7 @@ use super::{
     Authenticate, BodyConfig, ContentCoding, Cors, GuardConfig, LimitConfig, ParameterConfig, StageConfig,
     UnknownQuery, checks,
 };
+use crate::gather::ResourceAttributesConfig;
 use crate::refusal::LoginStyle;
 use crate::units::{Size, Span};
 use crate::validate::RouteInput;
@@ -39,6 +40,9 @@ pub struct RouteConfig {
     /// The Cedar resource, a template over path parameters: `Order::"{id}"`. Default: `App::"<upstream>"`.
     #[validate(length(min = 1, max = 512))]
     pub resource: Option<String>,
+    /// Where the resource's attributes come from. Default: it has none.
+    #[validate(nested)]
+    pub resource_attributes: Option<ResourceAttributesConfig>,
     /// Cedar action groups this route's action is in.
     #[serde(default)]
     #[validate(length(max = 16), custom(function = checks::words))]

@@ -9,7 +9,15 @@ use crate::near::did_you_mean;
 
 const SHAPE: &str = "write it as `Order::\"{id}\"`: an entity type, `::` and a quoted id";
 
-pub(super) fn parse(template: &str, params: &[&str]) -> Result<(EntityTypeName, Vec<Piece>), TemplateFault> {
+/// Which names a template may hold.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Names<'a> {
+    /// Those of an object that is not known before it comes.
+    Any,
+    These(&'a [&'a str]),
+}
+
+pub(super) fn parse(template: &str, params: Names<'_>) -> Result<(EntityTypeName, Vec<Piece>), TemplateFault> {
     let not_one = || fault(format!("`{template}` is not a resource template"), SHAPE);
     let (kind, rest) = template.trim().split_once("::\"").ok_or_else(not_one)?;
     let quoted = rest.strip_suffix('"').ok_or_else(not_one)?;
@@ -21,7 +29,7 @@ pub(super) fn parse(template: &str, params: &[&str]) -> Result<(EntityTypeName, 
     Ok((kind, pieces(id.id().unescaped(), params)?))
 }
 
-fn pieces(id: &str, params: &[&str]) -> Result<Vec<Piece>, TemplateFault> {
+pub(super) fn pieces(id: &str, params: Names<'_>) -> Result<Vec<Piece>, TemplateFault> {
     let mut pieces = Vec::new();
     let mut text = String::new();
     let mut chars = id.chars().peekable();
@@ -55,10 +63,12 @@ fn pieces(id: &str, params: &[&str]) -> Result<Vec<Piece>, TemplateFault> {
     Ok(pieces)
 }
 
-fn param(name: String, params: &[&str]) -> Result<Piece, TemplateFault> {
-    if params.contains(&name.as_str()) {
-        return Ok(Piece::Param(name));
-    }
+fn param(name: String, params: Names<'_>) -> Result<Piece, TemplateFault> {
+    let params = match params {
+        Names::Any => return Ok(Piece::Param(name)),
+        Names::These(params) if params.contains(&name.as_str()) => return Ok(Piece::Param(name)),
+        Names::These(params) => params,
+    };
     let help = if params.is_empty() {
         "the path of this route has no parameters; add one to `match`, or write a fixed id".to_owned()
     } else if name.strip_prefix('*').is_some_and(|tail| params.contains(&tail)) {

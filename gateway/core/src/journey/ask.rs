@@ -27,7 +27,11 @@ impl Granted {
         if !walk.bites(Stage::Authorize, rules.modes.authorize) {
             return Ok(());
         }
-        let params: Vec<Param<'_>> = self.params.iter().map(|(name, value)| (name, Cow::Borrowed(value))).collect();
+        if let Err(refusal) = &self.known {
+            walk.judge::<()>(Stage::Authorize, rules.modes.authorize, Err(refusal.clone()))?;
+            return Ok(());
+        }
+        let params = self.params();
         let question = Question {
             method: request.method,
             path: request.path.as_str(),
@@ -51,11 +55,23 @@ impl Granted {
         Ok(())
     }
 
+    /// Of the matched route, decoded.
+    pub(super) fn params(&self) -> Vec<Param<'_>> {
+        self.params.iter().map(|(name, value)| (name, Cow::Borrowed(value))).collect()
+    }
+
     fn answer(&self, authorize: &Authorize, question: &Question<'_>) -> Result<Answered, Refusal> {
         if let Some(remembered) = authorize.remembered(question, &self.identity) {
             return Ok(remembered);
         }
         let resource = self.rules().gather.resource(question.params)?;
+        let resource = match &self.known {
+            Ok(Some(known)) => match authorize.thing(&resource, known) {
+                Ok(resource) => resource,
+                Err(unfit) => return Ok(unfit),
+            },
+            Ok(None) | Err(_) => resource,
+        };
         let answered = authorize.ask(question, &self.identity, resource);
         authorize.remember(&self.identity, &answered);
         Ok(answered)

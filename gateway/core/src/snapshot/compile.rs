@@ -4,7 +4,7 @@ mod governance;
 mod policies;
 mod route;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -35,6 +35,7 @@ pub fn compile(entry: &Path, source: &dyn Source) -> Result<Built, Vec<ConfigErr
     let judges = Arc::new(judges);
     let governance = governance::compile(&mut work, source, &judges);
 
+    let things = things(&mut work, source);
     let mut entries = Vec::new();
     let mut rules = Vec::new();
     for index in 0..loaded.config.routes.len() {
@@ -42,6 +43,7 @@ pub fn compile(entry: &Path, source: &dyn Source) -> Result<Built, Vec<ConfigErr
             &mut work,
             index,
             (policies.as_ref().map(|compiled| &compiled.policies), shadow.as_ref()),
+            &things,
             &judges,
         );
         if let Some((entry, rule)) = compiled {
@@ -88,6 +90,27 @@ pub fn compile(entry: &Path, source: &dyn Source) -> Result<Built, Vec<ConfigErr
         files,
     };
     Ok(Built { snapshot: Arc::new(snapshot), warnings })
+}
+
+/// The files that resources get their attributes from.
+fn things(work: &mut Work<'_>, source: &dyn Source) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    let loaded = work.loaded;
+    for (index, route) in loaded.config.routes.iter().enumerate() {
+        let Some(path) = route.resource_attributes.as_ref().and_then(|config| config.file.as_ref()) else { continue };
+        let place = loaded.from_root(path);
+        match source.read(&place) {
+            Ok(bytes) => {
+                work.read.push((place, ContentHash::of(&bytes)));
+                found.insert(path.clone(), bytes);
+            }
+            Err(fault) => {
+                let key = ["routes".into(), index.into(), "resource_attributes".into(), "file".into()];
+                work.refuse(&key, format!("`{}` {fault}", place.display()), "");
+            }
+        }
+    }
+    found
 }
 
 /// What compiling works on.

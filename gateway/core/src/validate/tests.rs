@@ -1,3 +1,5 @@
+mod shipped;
+
 use serde_json::{Value, json};
 
 use super::*;

@@ -14,12 +14,14 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
 use portcullis_core::config::{FileFault, Source};
+use portcullis_core::gather::{Ask, Thing};
 use portcullis_core::identify::jwks::KeySet;
 use portcullis_core::identify::{KeyRecord, KeyText, LiveSession, Revocations, SessionHash, SessionId};
 use portcullis_core::limit::{Charge, MemoryCounters, Once, Verdict};
 use portcullis_core::moment::{Moment, Now};
 use portcullis_core::ports::{
-    Answer, Clock, Counters, Introspection, KeySets, Keys, KeysUnavailable, RevokedTokens, Sessions, StoreDown, World,
+    Answer, Clock, Counters, Introspection, KeySets, Keys, KeysUnavailable, RevokedTokens, Sessions, StoreDown, Things,
+    World,
 };
 use portcullis_core::request::{CanonicalPath, DeclaredBody, Request, Scheme};
 use portcullis_core::snapshot::{self, Snapshot};
@@ -158,6 +160,7 @@ impl Ground {
             key_sets: Arc::new(OneSet(set)),
             introspection: Arc::new(Nobody),
             revoked: Arc::new(Nobody),
+            things: Arc::new(Nobody),
             replays: Arc::new(Once::new(Arc::clone(&shared))),
             sessions: Arc::new(Nobody),
             local,
@@ -226,6 +229,12 @@ struct Nobody;
 
 impl Introspection for Nobody {
     fn ask<'a>(&'a self, _: &'a str, _: &'a str) -> Answer<'a, Result<Arc<[u8]>, StoreDown>> {
+        Answer::Ready(Err(StoreDown { what: "nobody to ask" }))
+    }
+}
+
+impl Things for Nobody {
+    fn thing(&self, _: Ask) -> Answer<'_, Result<Thing, StoreDown>> {
         Answer::Ready(Err(StoreDown { what: "nobody to ask" }))
     }
 }

@@ -90,10 +90,7 @@ impl Folded {
     }
 
     pub(super) fn not(self) -> Self {
-        let rest = match self.rest.pointer("/!/arg") {
-            Some(inner) => inner.clone(),
-            None => est::not(self.rest),
-        };
+        let rest = est::opposite(self.rest);
         Self { rest, may_hold: self.may_fail_to_hold, may_fail_to_hold: self.may_hold, may_err: self.may_err }.settled()
     }
 

@@ -79,8 +79,8 @@ fn refuses_resources_that_need_attributes() {
     let schema = schema("", "").replace("secret?: Bool", "owner: String, secret: Bool");
     let expected = fault(
         About::Resource,
-        "`Order` requires `owner` and `secret`, and attributes of resources cannot be had yet",
-        "make them optional in the schema, and ask `has` before reading them",
+        "`Order` requires `owner` and `secret`, and the route does not say where it comes from",
+        "give the route `resource_attributes`, or make them optional in the schema and ask `has` before reading them",
     );
     assert_eq!(faults(&schema, &order(), |_| {}), [expected]);
 }

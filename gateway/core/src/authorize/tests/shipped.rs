@@ -3,12 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use super::*;
+use crate::gather::Known;
 
-fn folder() -> PathBuf {
+pub(super) fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../policies")
 }
 
-fn sources(folder: &Path, extension: &str) -> Vec<Source> {
+pub(super) fn sources(folder: &Path, extension: &str) -> Vec<Source> {
     let mut sources: Vec<Source> = std::fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().path())
@@ -71,7 +72,16 @@ fn may(
     let authorize = policies.route(&facts).unwrap();
     assert_eq!(authorize.warnings(), <[String; 0]>::default(), "{name}");
     let ask = Ask::default();
-    match authorize.authorize(&ask.question(), who, gather.resource(&ask.params).unwrap()) {
+    let resource = gather.resource(&ask.params).unwrap();
+    // The order to be deleted is the caller's own.
+    let owner = match (name, who.principal.kind()) {
+        ("deleteOrder", "User") => Some("owner"),
+        ("deleteOrder", "ApiKey") => Some("owner_key"),
+        _ => None,
+    };
+    let attributes = owner.map(|owner| (owner.to_owned(), who.principal.to_string().into())).into_iter().collect();
+    let resource = authorize.thing(&resource, &Known { attributes, parents: Vec::new() }).unwrap();
+    match authorize.authorize(&ask.question(), who, resource) {
         Ok(_) => true,
         Err(denied) => {
             assert_eq!(denied.refusal.code, Code::Forbidden, "{denied:?}");
@@ -149,7 +159,7 @@ fn says_why_cases_fail() {
             ),
         ]
         "##);
-    assert_eq!(report.untouched.len(), 3);
+    assert_eq!(report.untouched.len(), 4);
     let faults = shipped().run_cases(&[source("a.json", "[{\"nam\": 1}]")]).unwrap_err();
     insta::assert_snapshot!(faults[0].message, @r#"
         not a list of cases: unknown field `nam`, expected one of `name`, `request`, `entities`, `decision`, `reason`, `num_errors` at line 1 column 7

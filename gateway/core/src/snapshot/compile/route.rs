@@ -1,13 +1,15 @@
 //! One route: every stage compiled, every fault at its key.
 
+use std::collections::BTreeMap;
 use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::Work;
 use crate::authorize::{About, BodyUse, Caller, Policies, RouteFacts};
 use crate::config::{self, ConfigError, PathPart, RouteConfig};
 use crate::cors::Cors;
-use crate::gather::Gather;
+use crate::gather::{Attributes, Gather};
 use crate::guard::Guard;
 use crate::identify::{Authenticate, Certificates, Demands, Identify, Judges, LoginDemands, Method, StepUp};
 use crate::limit::Limit;
@@ -20,6 +22,7 @@ pub(super) fn compile(
     work: &mut Work<'_>,
     index: usize,
     (policies, shadow): (Option<&Policies>, Option<&Policies>),
+    things: &BTreeMap<PathBuf, Vec<u8>>,
     judges: &Arc<Judges>,
 ) -> Option<(Entry, Rules)> {
     let loaded = work.loaded;
@@ -63,6 +66,7 @@ pub(super) fn compile(
     let validate = validate(work, index, route, max_body);
     let params: Vec<&str> = route.matches.parameters().collect();
     let gather = gather(work, &at("resource"), route, &params);
+    let gather = gather.and_then(|gather| attributes(work, index, (route, things), gather, &params));
     let next = gather
         .as_ref()
         .zip(shadow)
@@ -164,6 +168,28 @@ fn gather(work: &mut Work<'_>, at: &[PathPart<'_>], route: &RouteConfig, params:
     compiled.map_err(|fault| work.refuse(at, fault.message, fault.help)).ok()
 }
 
+/// Where the resource's attributes come from, if the route says so.
+fn attributes(
+    work: &mut Work<'_>,
+    index: usize,
+    (route, things): (&RouteConfig, &BTreeMap<PathBuf, Vec<u8>>),
+    gather: Gather,
+    params: &[&str],
+) -> Option<Gather> {
+    let Some(config) = &route.resource_attributes else { return Some(gather) };
+    let file = config.file.as_ref().and_then(|path| things.get(path)).map(Vec::as_slice);
+    match Attributes::compile(config, params, file) {
+        Ok(attributes) => Some(gather.with(attributes)),
+        Err(faults) => {
+            for (key, fault) in faults {
+                let key = ["routes".into(), index.into(), "resource_attributes".into(), key.into()];
+                work.refuse(&key, fault.message, fault.help);
+            }
+            None
+        }
+    }
+}
+
 fn authorize(
     work: &mut Work<'_>,
     index: usize,
@@ -198,6 +224,7 @@ fn authorize(
                     About::Authenticate => "authenticate",
                     About::Name => "name",
                     About::Resource => "resource",
+                    About::ResourceAttributes => "resource_attributes",
                     About::Schema => {
                         let path = work.loaded.from_root(&work.loaded.config.policies.schema_path());
                         let mut error = ConfigError::of_file(&path, fault.message);
