@@ -9,6 +9,7 @@ mod bodies;
 mod broken;
 mod browser;
 mod cors;
+mod decide;
 mod decisions;
 mod demo;
 mod doubts;

@@ -20,6 +20,7 @@ pub mod holders;
 pub mod idp;
 pub mod jar;
 pub mod keys;
+pub mod proxy;
 pub mod redis;
 pub mod site;
 pub mod upstream;

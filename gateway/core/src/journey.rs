@@ -223,6 +223,22 @@ impl Granted {
         Ok(Permit { granted: self, plain: None })
     }
 
+    /// The permit where another proxy forwards and keeps the body to itself, so that nobody here can judge it.
+    ///
+    /// # Errors
+    /// 403 `body_unavailable` where the route judges bodies, whatever this request says of its own.
+    pub fn admit_elsewhere(self, clock: &dyn Clock, trail: &mut Trail) -> Result<Permit, Turned> {
+        let rules = self.rules();
+        let judges = match rules.modes.validate {
+            Mode::Enforce | Mode::Shadow => rules.validate.wants_body(),
+            Mode::Off => false,
+        };
+        if judges || self.asked == Asked::WithBody {
+            return Err(Walk::new(trail, clock).refuse(Stage::Body, Code::BodyUnavailable.into()));
+        }
+        Ok(Permit { granted: self, plain: None })
+    }
+
     /// Judges the whole body: against the schema, then, where the policies speak about it, by them.
     pub fn admit(
         self,

@@ -5,6 +5,7 @@
 
 mod again;
 mod body;
+mod decide;
 mod failure;
 mod login;
 mod outgoing;
@@ -287,6 +288,7 @@ impl Passage {
             cors: Vec::new(),
             clear_session: None,
             base: snapshot.public_url().to_owned(),
+            about: None,
         };
         let streams = Arc::clone(&self.shared.streams);
         let clock = Arc::clone(&self.shared.world.clock);
@@ -311,6 +313,10 @@ impl Passage {
                 }
             };
             recording.trail.step(Stage::Accept, End::Passed, clock.now().steady);
+            if decide::is_asked(request.path.as_str()) {
+                let told = (&mut *recording, &mut ctx.envelope);
+                return Err(self.consult(&request, facts.trusted, &published, now, told).await);
+            }
             if let Some(reply) = reserved::answer(&request, &published, &self.shared) {
                 return Err(reply);
             }

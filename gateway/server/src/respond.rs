@@ -28,7 +28,30 @@ pub(crate) struct Envelope {
     pub(crate) clear_session: Option<HeaderValue>,
     /// `https://app.example.com`, or empty: then references are relative to our own origin.
     pub(crate) base: String,
+    /// The request that another proxy asks about.
+    pub(crate) about: Option<About>,
 }
+
+/// A request that another proxy holds while it asks what to do with it.
+#[derive(Clone, Debug)]
+pub(crate) struct About {
+    pub(crate) method: Method,
+    /// Path and query.
+    pub(crate) target: String,
+    pub(crate) asks: Asks,
+}
+
+/// What the proxy understands.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Asks {
+    /// Passes whatever is not a success on to its client.
+    AnyStatus,
+    /// Knows 401 and 403 alone (nginx `auth_request`): takes whatever else for a failure of ours.
+    TwoStatuses,
+}
+
+/// Tells [`Asks::TwoStatuses`] the status that it does not understand.
+const STATUS: &str = "x-portcullis-status";
 
 /// A small answer of ours: documentation, key sets, redirects, preflights.
 #[derive(Clone, Debug)]
@@ -69,7 +92,7 @@ pub(crate) async fn refuse(session: &mut Session, refusal: &Refusal, envelope: &
         reply.fields.extend(clear.map(|value| (header::SET_COOKIE, value)));
         return send(session, reply, envelope).await;
     }
-    let mut reply = if is_navigation(session) {
+    let mut reply = if is_navigation(session, envelope) {
         Reply::new(refusal.code.status(), "text/html; charset=utf-8", page::refusal(refusal, envelope))
             .with(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(page::CONTENT_SECURITY_POLICY))
     } else {
@@ -114,12 +137,16 @@ pub(crate) async fn refuse(session: &mut Session, refusal: &Refusal, envelope: &
 /// Sends whoever may be logged in by their browser to the login, with the way back.
 fn to_login(session: &Session, offer: &LoginOffer, envelope: &Envelope) -> Option<Reply> {
     let head = session.req_header();
-    let sent = match offer.style {
-        LoginStyle::Auto => is_navigation(session),
-        LoginStyle::Api => false,
-        LoginStyle::Browser => head.method == Method::GET && head.headers.get(header::UPGRADE).is_none(),
+    let own = head.uri.path_and_query().map(http::uri::PathAndQuery::as_str);
+    let (method, target) = match &envelope.about {
+        Some(about) => (&about.method, Some(about.target.as_str())),
+        None => (&head.method, own),
     };
-    let target = head.uri.path_and_query().map(http::uri::PathAndQuery::as_str);
+    let sent = match offer.style {
+        LoginStyle::Auto => is_navigation(session, envelope),
+        LoginStyle::Api => false,
+        LoginStyle::Browser => method == Method::GET && head.headers.get(header::UPGRADE).is_none(),
+    };
     let location = HeaderValue::try_from(login_address(&envelope.base, target, offer)).ok().filter(|_| sent)?;
     // Whether it is a page or a redirect depends on who asks.
     let vary = HeaderValue::from_static("accept, cookie, sec-fetch-mode");
@@ -136,7 +163,10 @@ pub(crate) fn rate_fields(
 
 /// Writes any answer of ours, and leaves the connection usable where that is safe.
 #[expect(clippy::disallowed_methods, reason = "this is the one place that answers on our behalf")]
-pub(crate) async fn send(session: &mut Session, reply: Reply, envelope: &Envelope) -> pingora::Result<()> {
+pub(crate) async fn send(session: &mut Session, mut reply: Reply, envelope: &Envelope) -> pingora::Result<()> {
+    if envelope.about.as_ref().is_some_and(|about| about.asks == Asks::TwoStatuses) {
+        reply = understood(reply);
+    }
     let mut head = ResponseHeader::build(reply.status, Some(reply.fields.len() + 8))?;
     for (name, value) in reply.fields.into_iter().chain(envelope.cors.iter().cloned()) {
         head.append_header(name, value)?;
@@ -179,10 +209,24 @@ async fn settle_body(session: &mut Session) {
     session.set_total_drain_timeout(Some(LONGEST_SWALLOW));
 }
 
+/// The same for a proxy that understands 200, 401 and 403.
+fn understood(reply: Reply) -> Reply {
+    let status = match reply.status {
+        status if status.is_success() => return reply,
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => reply.status,
+        // A way to a login.
+        status if status.is_redirection() => StatusCode::UNAUTHORIZED,
+        _ => StatusCode::FORBIDDEN,
+    };
+    let said = HeaderValue::from(reply.status.as_u16());
+    Reply { status, ..reply }.with(HeaderName::from_static(STATUS), said)
+}
+
 /// A person looking at a browser's window, not a script (Fetch metadata; `Accept` for older browsers).
-pub(crate) fn is_navigation(session: &Session) -> bool {
+pub(crate) fn is_navigation(session: &Session, envelope: &Envelope) -> bool {
     let head = session.req_header();
-    if head.method != Method::GET && head.method != Method::HEAD {
+    let method = envelope.about.as_ref().map_or(&head.method, |about| &about.method);
+    if method != Method::GET && method != Method::HEAD {
         return false;
     }
     let text = |name: &str| head.headers.get(name).and_then(|v| v.to_str().ok());

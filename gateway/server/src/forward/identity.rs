@@ -4,7 +4,6 @@
 mod tests;
 
 use http::{HeaderName, HeaderValue};
-use pingora::http::RequestHeader;
 
 use portcullis_core::config::IdentityHeaders;
 use portcullis_core::identify::{Identity, Principal};
@@ -40,13 +39,13 @@ impl IdentityNames {
     }
 
     /// Adds what is known; nothing for a caller who is nobody in particular.
-    pub(crate) fn write(&self, identity: &Identity, head: &mut RequestHeader) {
+    pub(crate) fn write(&self, identity: &Identity, mut into: impl FnMut(HeaderName, HeaderValue)) {
         if identity.principal == Principal::Anonymous {
             return;
         }
         let mut put = |name: &Option<HeaderName>, value: &str| {
             if let (Some(name), Ok(value)) = (name, HeaderValue::try_from(value)) {
-                let _ = head.insert_header(name.clone(), value);
+                into(name.clone(), value);
             }
         };
         put(&self.user, &ascii(identity.principal.subject()));

@@ -132,7 +132,10 @@ pub(super) fn dress(upstream_head: &mut RequestHeader, ctx: &mut Ctx, shared: &S
         head::forwarded(upstream_head, address, facts.scheme, &facts.host);
     }
     if permit.forwards_identity() {
-        upstream.names.write(permit.identity(), upstream_head);
+        upstream.names.write(permit.identity(), |name, value| {
+            // A name and a value that are well-formed; the head has room.
+            let _ = upstream_head.insert_header(name, value);
+        });
         if upstream.spec.assertion && permit.identity().principal != Principal::Anonymous {
             let now = shared.world.clock.now();
             let Some(statement) = shared.assertions.about(permit.identity(), &upstream.name, now.wall) else {

@@ -19,7 +19,7 @@ fn names() -> IdentityNames {
 
 fn written(identity: &Identity) -> Vec<String> {
     let mut head = RequestHeader::build("GET", b"/", None).unwrap();
-    names().write(identity, &mut head);
+    names().write(identity, |name, value| head.insert_header(name, value).unwrap());
     head.headers.iter().map(|(name, value)| format!("{name}: {}", value.to_str().unwrap())).collect()
 }
 

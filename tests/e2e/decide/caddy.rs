@@ -1,0 +1,41 @@
+use portcullis_tests::proxy::Proxy;
+
+use super::{documented, site};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn caddy_lets_through_whom_the_gateway_would() {
+    let site = site().await;
+    let place = Proxy::place();
+    let folder = site.files.path("proxy");
+    let own = format!("app.test:{}", place.port());
+    let proxy = Proxy::caddy(place, &documented("caddyfile", &site, &own), &folder).await;
+    let (reader, writer) = (site.reader(), site.writer());
+    let mut client = proxy.client().await;
+
+    assert_eq!(client.get("/", &[]).await.status, 200, "a public page");
+    site.upstream.only();
+    let refused = client.get("/things/1", &[("x-portcullis-user", "root")]).await;
+    assert_eq!(refused.problem(), (401, "authentication_required".to_owned()));
+    assert!(refused.header("www-authenticate").unwrap().starts_with("Bearer"), "{refused:?}");
+    assert_eq!(client.get("/nowhere", &[]).await.problem(), (404, "route_not_found".to_owned()));
+    let posted = client.send("POST", "/things/1", &[("authorization", &reader)], "").await;
+    assert_eq!(posted.problem(), (403, "forbidden".to_owned()), "a reader");
+    let elsewhere = [("x-forwarded-method", "GET"), ("x-forwarded-uri", "/"), ("x-original-url", "/")];
+    assert_eq!(client.get("/things/1", &elsewhere).await.status, 401);
+    assert_eq!(site.upstream.heads(), 1, "none of these came through");
+
+    let forged = [("authorization", writer.as_str()), ("x-portcullis-user", "root"), ("x-portcullis-email", "r@x")];
+    let posted = client.send("POST", "/things/1?a=b", &forged, "a body").await;
+    assert_eq!(posted.status, 200, "{posted:?}");
+    let seen = site.upstream.requests().pop().unwrap();
+    assert_eq!((seen.method.as_str(), seen.target.as_str(), &seen.body[..]), ("POST", "/things/1?a=b", &b"a body"[..]));
+    let told = ["user", "groups", "auth", "email"].map(|name| seen.header(&format!("x-portcullis-{name}")));
+    assert_eq!(told, [Some("wanda"), Some("\"writers\""), Some("jwt"), Some("")], "empty, over what was forged");
+    assert!(seen.header("x-portcullis-assertion").is_some());
+    assert_eq!(seen.header("authorization"), None);
+
+    assert_eq!(client.get("/few", &[("authorization", &reader)]).await.status, 200);
+    let limited = client.get("/few", &[("authorization", &reader)]).await;
+    assert_eq!((limited.problem().0, limited.header("retry-after").is_some()), (429, true));
+    assert_eq!(client.get("/_portcullis/jwks.json", &[]).await.status, 200);
+}
