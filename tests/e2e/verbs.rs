@@ -1,6 +1,7 @@
 //! What can be typed, what it prints where, and how it ends?
 
 mod check;
+mod import;
 mod keys;
 mod policy;
 mod quick;
@@ -15,10 +16,12 @@ use portcullis_tests::site::Setup;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-const VERBS: [&str; 17] = [
+const VERBS: [&str; 19] = [
     "demo",
     "run",
     "check",
+    "init",
+    "import",
     "route",
     "policy",
     "explain",

@@ -36,6 +36,8 @@ pub mod config;
 
 pub mod snapshot;
 
+pub mod openapi;
+
 pub mod answer;
 pub mod mode;
 pub mod moment;

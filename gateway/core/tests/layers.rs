@@ -26,6 +26,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("mode", &[]),
     ("moment", &[]),
     ("near", &[]),
+    ("openapi", &["route", "validate"]),
     ("ports", &["gather", "identify", "limit"]),
     ("refusal", &[]),
     ("request", &[]),

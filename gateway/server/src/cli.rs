@@ -8,6 +8,8 @@ mod demo;
 mod explain;
 mod health;
 mod idp;
+mod import;
+mod init;
 mod keys;
 mod policy;
 mod records;
@@ -45,6 +47,10 @@ enum Verb {
     Run(run::Args),
     /// Parse, compile and warm everything `run` would; bind, write and create nothing.
     Check(check::Args),
+    /// Begin a project here: configuration, policies and their tests.
+    Init(init::Args),
+    /// Make routes, schemas, actions and policies of an OpenAPI document, and keep them in step with it.
+    Import(import::Args),
     /// Say which route a request would take and what it demands.
     Route(route::Args),
     /// Check, test, explain and compare policies.
@@ -98,6 +104,8 @@ pub fn main() -> ExitCode {
         Verb::Demo(args) => demo::demo(args),
         Verb::Run(args) => run::run(args),
         Verb::Check(args) => check::check(&args, cli.format),
+        Verb::Init(args) => init::init(&args),
+        Verb::Import(args) => import::import(&args, cli.format),
         Verb::Route(args) => route::route(&args, cli.format),
         Verb::Policy(args) => policy::policy(&args, cli.format),
         Verb::Explain(args) => explain::explain(&args, cli.format),

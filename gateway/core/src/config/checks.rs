@@ -31,11 +31,11 @@ pub(super) fn bytes<const MIN: u64, const MAX: u64>(size: &Size) -> Result<(), V
 
 /// The name of a route: it becomes a Cedar action and a metric label.
 pub(super) fn route_name(name: &str) -> Result<(), ValidationError> {
-    let fits = |b: u8| b.is_ascii_alphanumeric() || b"_.:/ -".contains(&b);
+    let fits = |b: u8| b.is_ascii_alphanumeric() || b"_.:/ -{}".contains(&b);
     if name.bytes().all(fits) && name.trim() == name {
         return Ok(());
     }
-    let wrong = format!("`{name}` is not a name: use letters, digits and `_ . : / -`, with spaces only inside");
+    let wrong = format!("`{name}` is not a name: use letters, digits and `_ . : / - {{ }}`, with spaces only inside");
     Err(fault("name", wrong))
 }
 

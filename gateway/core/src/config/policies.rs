@@ -16,6 +16,7 @@ pub struct PoliciesConfig {
     #[validate(custom(function = checks::path))]
     pub dir: PathBuf,
     /// The Cedar schema that every policy is validated against, strictly. Default: `schema.cedarschema` in `dir`.
+    /// Further `*.cedarschema` files in `dir`, as `import` writes them, are a part of it.
     #[validate(custom(function = checks::path))]
     pub schema: Option<PathBuf>,
     /// A folder of policies that are asked beside those that decide, and decide nothing: where they would have it

@@ -23,7 +23,7 @@ use crate::validate::RouteInput;
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Validate)]
 #[serde(deny_unknown_fields)]
 pub struct RouteConfig {
-    /// The Cedar action, and the label in logs and metrics. Letters, digits and `_ . : / -`; unique.
+    /// The Cedar action, and the label in logs and metrics. Letters, digits and `_ . : / - { }`; unique.
     #[validate(length(min = 1, max = 128), custom(function = checks::route_name))]
     pub name: String,
     /// Methods and path: `GET /a/{id}`, `GET|POST /a`, `ANY /a/{*rest}`. `GET` covers `HEAD`.

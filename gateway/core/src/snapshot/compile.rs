@@ -3,6 +3,7 @@
 mod governance;
 mod policies;
 mod route;
+mod schemas;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::Work;
+use super::{Work, schemas};
 use crate::authorize::{self, PolicyFault};
 use crate::config::{ConfigError, ContentHash, FileFault, Source};
 use crate::govern;
@@ -115,7 +115,11 @@ fn read(paths: &[PathBuf], schema: &Path, source: &dyn Source, compile: Compile)
             None
         }
     };
+    let more = schemas::beside(schema, source);
     let schema = take(schema, NO_SCHEMA);
+    let more: Option<Vec<authorize::Source>> =
+        more.iter().map(|path| take(path, "make the file readable, or remove it")).collect();
+    let schema = schema.zip(more).map(|(schema, more)| schemas::together(schema, more));
     let files: Vec<_> = paths.iter().map(|path| take(path, "make the file readable, or remove it")).collect();
     let files: Option<Vec<authorize::Source>> = files.into_iter().collect();
     let (Some(schema), Some(files)) = (schema, files) else { return Err(errors) };
@@ -160,13 +164,13 @@ fn take_text(
 
 /// A policy's fault, at its place.
 pub(super) fn error(fault: &PolicyFault, schema: &authorize::Source, files: &[authorize::Source]) -> ConfigError {
-    let text = files.iter().chain([schema]).find(|source| source.file == fault.file).map(|source| source.text.as_str());
-    let mut error = ConfigError::in_text(
-        &PathBuf::from(&fault.file),
-        text.unwrap_or_default(),
-        fault.offset.map(|offset| offset..offset.saturating_add(fault.len)),
-        fault.message.clone(),
-    );
+    let (file, text, offset) = match files.iter().find(|source| source.file == fault.file) {
+        Some(source) => (source.file.as_str(), source.text.as_str(), fault.offset),
+        None if schema.file == fault.file => schemas::apart(schema, fault.offset),
+        None => (fault.file.as_str(), "", fault.offset),
+    };
+    let span = offset.map(|offset| offset..offset.saturating_add(fault.len));
+    let mut error = ConfigError::in_text(&PathBuf::from(file), text, span, fault.message.clone());
     error.help.clone_from(&fault.help);
     error
 }
