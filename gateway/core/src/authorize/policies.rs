@@ -14,6 +14,7 @@ use super::fault::{PolicyFault, Source};
 use super::principal::{Kept, Principals};
 use super::settled::Settled;
 use super::shapes::Shapes;
+use crate::near::near;
 
 /// Every policy of the gateway, checked against the schema. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -169,6 +170,9 @@ fn validate(
         if fault.offset.is_none() {
             fault = fault.at(rule.and_then(|rule| rule.span));
         }
+        if let Some(meant) = meant(schema, &fault.message) {
+            fault.help = Some(format!("did you mean `{meant}`?"));
+        }
         fault
     };
     let result = Validator::new(schema.clone()).validate(whole, ValidationMode::Strict);
@@ -188,6 +192,19 @@ fn validate(
             _ => warnings.push(fault),
         }
     }
+}
+
+/// The closest name to one that the schema does not know. Cedar's own guess may be any of several, a different one each
+/// time.
+fn meant(schema: &Schema, message: &str) -> Option<String> {
+    let named = |what: &str| message.split_once(what)?.1.strip_suffix('`');
+    if let Some(action) = named("unrecognized action `Action::\"").and_then(|id| id.strip_suffix('"')) {
+        let known: Vec<&str> = schema.actions().map(|known| known.id().unescaped()).collect();
+        return near(action, known).map(|id| format!("Action::\"{id}\""));
+    }
+    let kind = named("unrecognized entity type `")?;
+    let known: Vec<String> = schema.entity_types().map(ToString::to_string).collect();
+    near(kind, known.iter().map(String::as_str)).map(str::to_owned)
 }
 
 fn never_applies(mut fault: PolicyFault) -> PolicyFault {
