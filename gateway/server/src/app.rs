@@ -250,6 +250,9 @@ impl Gateway {
         };
         let _ = tokio::time::timeout(self.grace, ended).await;
         self.tasks.ended().await;
+        // A reload under way goes on when its task has ended: whoever tidies up after us would pull its files away.
+        let publisher = self.publisher;
+        let _ = tokio::task::spawn_blocking(move || publisher.settled()).await;
     }
 }
 

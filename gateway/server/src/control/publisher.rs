@@ -51,6 +51,11 @@ impl Publisher {
         publisher
     }
 
+    /// Waits until no reload is under way. Blocks.
+    pub(crate) fn settled(&self) {
+        drop(self.last.lock());
+    }
+
     /// What is wrong with the newest files; empty while they are in force.
     pub(crate) fn pending_errors(&self) -> Vec<ConfigError> {
         self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
