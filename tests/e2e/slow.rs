@@ -5,6 +5,7 @@ use std::time::Duration;
 use portcullis_tests::PATIENCE;
 use portcullis_tests::client::{Client, Ended, Raw};
 use portcullis_tests::site::{Setup, Site};
+use portcullis_tests::upstream::Reply;
 use portcullis_tests::within;
 
 /// The pace of a client that trickles; far below every timeout here.
@@ -212,4 +213,37 @@ async fn a_connection_carries_so_many_requests_and_no_more() {
     }
     assert_eq!(served, 3);
     others_go_on(&site).await;
+}
+
+/// More than fits between the application and a client that reads nothing.
+const MUCH: usize = 64 << 20;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_reads_nothing_gives_its_place_back() {
+    let site = open().server("body_timeout = \"500ms\"").upstream("max_connections = 1").start().await;
+    let free = async || {
+        within("a free place", async {
+            while site.h1().await.get("/other", &[]).await.status != 200 {
+                tokio::time::sleep(PACE).await;
+            }
+        })
+        .await;
+    };
+    for _ in 0..2 {
+        site.upstream.next(Reply::new(200, vec![b'a'; MUCH]));
+        let mut raw = site.raw().await;
+        raw.send("GET /much HTTP/1.1\r\nHost: app.test\r\n\r\n").await.unwrap();
+        site.upstream.wait_for_heads(1).await;
+        free().await;
+        let (read, ended) = raw.rest(PATIENCE).await;
+        assert!(ended == Ended::Closed && read.len() < MUCH, "{ended:?} after {} bytes", read.len());
+    }
+    // Over HTTP/2 the connection may well be read, and one of its streams not.
+    site.upstream.next(Reply::new(200, vec![b'a'; MUCH]));
+    let mut http2 = site.h2().await;
+    let request = http2.request("GET", "/much", &[], "");
+    let unread = http2.open(request).await.unwrap();
+    free().await;
+    assert_eq!(http2.get("/other", &[]).await.status, 200, "the others on the connection go on");
+    drop(unread);
 }

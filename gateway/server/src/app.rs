@@ -310,6 +310,7 @@ fn serve(
     let limits = Limits {
         handshake_timeout: server.handshake_timeout.0,
         header_timeout: server.header_timeout.0,
+        body_timeout: server.body_timeout.0,
         keepalive_timeout: server.keepalive_timeout.0,
         max_header_bytes: usize::try_from(server.max_header_bytes.0).unwrap_or(usize::MAX),
     };

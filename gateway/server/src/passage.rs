@@ -98,6 +98,10 @@ impl ProxyHttp for Passage {
         if !session.is_upgrade_req() {
             session.set_read_timeout(Some(self.shared.body_timeout));
         }
+        if session.is_http2() {
+            // A client who never widens a stream's window; who does not read the connection, the guard cuts off.
+            session.set_write_timeout(Some(self.shared.body_timeout));
+        }
         // Pingora keeps a connection for ever after its first request unless told otherwise.
         if session.get_keepalive().is_some() {
             session.set_keepalive(Some(self.shared.keepalive.as_secs().max(1)));

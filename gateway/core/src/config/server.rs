@@ -56,7 +56,7 @@ pub struct ServerConfig {
     /// Time until a request's head has arrived whole.
     #[validate(custom(function = checks::millis::<100, 300_000>))]
     pub header_timeout: Span,
-    /// Time without progress while a request's body arrives.
+    /// Time without progress of a body: a request's as it arrives, an answer's as the client reads it.
     #[validate(custom(function = checks::millis::<100, 3_600_000>))]
     pub body_timeout: Span,
     /// Time an idle connection is kept open for its next request.

@@ -32,6 +32,8 @@ const LONGEST_HELLO: usize = 64 * 1024;
 pub(crate) struct Limits {
     pub(crate) handshake_timeout: Duration,
     pub(crate) header_timeout: Duration,
+    /// Without progress of a body, in either direction.
+    pub(crate) body_timeout: Duration,
     pub(crate) keepalive_timeout: Duration,
     pub(crate) max_header_bytes: usize,
 }
@@ -134,7 +136,7 @@ impl<A: HttpServerApp + Send + Sync + 'static> ServerApp for Front<A> {
         self.metrics.connection(Outcome::Accepted);
         let http2 = stream.selected_alpn_proto() == Some(ALPN::H2);
         let flooded = Arc::new(AtomicBool::new(false));
-        let guarded = Guard::wrap(stream, self.limits.max_header_bytes, self.limits.header_timeout, &flooded);
+        let guarded = Guard::wrap(stream, &self.limits, &flooded);
         if !http2 {
             http1::serve(&self.inner, guarded, self.limits.keepalive_timeout, shutdown).await;
             return None;

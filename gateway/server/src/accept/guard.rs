@@ -28,6 +28,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
 use super::frames::Frames;
+use super::front::Limits;
 use super::names;
 use super::scan::Scan;
 
@@ -71,6 +72,10 @@ pub(crate) struct Guard {
     begun: u32,
     limit: Duration,
     deadline: Option<Pin<Box<Sleep>>>,
+    /// How long the client may leave what we say unread.
+    patience: Duration,
+    /// Since nothing more could be written.
+    stalled: Option<Pin<Box<Sleep>>>,
     /// Of the head that was refused.
     said: Said,
     flood: Option<Box<Flood>>,
@@ -103,7 +108,8 @@ impl Flood {
 
 impl Guard {
     /// `alarm` is set when an HTTP/2 client sends more frames than it may.
-    pub(crate) fn wrap(inner: Stream, max_head: usize, limit: Duration, alarm: &Arc<AtomicBool>) -> Stream {
+    pub(crate) fn wrap(inner: Stream, limits: &Limits, alarm: &Arc<AtomicBool>) -> Stream {
+        let (max_head, limit) = (limits.max_header_bytes, limits.header_timeout);
         let http2 = inner.selected_alpn_proto() == Some(ALPN::H2);
         let scan = (!http2).then(|| Box::new(Scan::new(max_head)));
         let state = AtomicU8::new(if http2 { OPEN } else { HEAD });
@@ -122,6 +128,8 @@ impl Guard {
             limit,
             // A client that connects and says nothing is late too.
             deadline: (!http2).then(|| Box::pin(tokio::time::sleep(limit))),
+            patience: limits.body_timeout,
+            stalled: None,
             said: Said::default(),
             flood,
         })
@@ -180,6 +188,19 @@ impl Guard {
             self.given = 0;
         }
         true
+    }
+
+    /// A client who reads nothing for `patience` while something waits for it holds more than its connection: the
+    /// application's answer, and a place among its requests.
+    fn unless_stalled<T>(&mut self, cx: &mut Context<'_>, written: Poll<Result<T>>) -> Poll<Result<T>> {
+        if written.is_ready() {
+            self.stalled = None;
+            return written;
+        }
+        let patience = self.patience;
+        let stalled = self.stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep(patience)));
+        ready!(stalled.as_mut().poll(cx));
+        Poll::Ready(Err(Error::new(ErrorKind::TimedOut, "the client reads nothing")))
     }
 
     fn answered(&mut self, bytes: usize) {
@@ -280,18 +301,22 @@ impl AsyncRead for Guard {
 
 impl AsyncWrite for Guard {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<Result<usize>> {
-        let written = ready!(Pin::new(&mut self.inner).poll_write(cx, bytes))?;
+        let written = Pin::new(&mut self.inner).poll_write(cx, bytes);
+        let written = ready!(self.unless_stalled(cx, written))?;
         self.answered(written);
         Poll::Ready(Ok(written))
     }
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        Pin::new(&mut self.inner).poll_flush(cx)
+        let flushed = Pin::new(&mut self.inner).poll_flush(cx);
+        self.unless_stalled(cx, flushed)
     }
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        Pin::new(&mut self.inner).poll_shutdown(cx)
+        let closed = Pin::new(&mut self.inner).poll_shutdown(cx);
+        self.unless_stalled(cx, closed)
     }
     fn poll_write_vectored(mut self: Pin<&mut Self>, cx: &mut Context<'_>, b: &[IoSlice<'_>]) -> Poll<Result<usize>> {
-        let written = ready!(Pin::new(&mut self.inner).poll_write_vectored(cx, b))?;
+        let written = Pin::new(&mut self.inner).poll_write_vectored(cx, b);
+        let written = ready!(self.unless_stalled(cx, written))?;
         self.answered(written);
         Poll::Ready(Ok(written))
     }
@@ -303,7 +328,8 @@ impl AsyncWrite for Guard {
 #[async_trait]
 impl Shutdown for Guard {
     async fn shutdown(&mut self) {
-        Shutdown::shutdown(&mut *self.inner).await;
+        // It says goodbye, which a client that reads nothing never hears.
+        let _ = tokio::time::timeout(self.patience, Shutdown::shutdown(&mut *self.inner)).await;
     }
 }
 

@@ -1,3 +1,4 @@
+use std::io::ErrorKind;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -5,7 +6,7 @@ use std::time::Duration;
 use portcullis_core::framing::ScanFault;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
-use super::{Arrival, Guard, STAND_IN, Stream};
+use super::{Arrival, Guard, Limits, STAND_IN, Stream};
 
 /// The tests' own bound: nothing here takes so long.
 const LONG: Duration = Duration::from_hours(1);
@@ -14,7 +15,14 @@ const SHORT: Duration = Duration::from_millis(20);
 
 fn guarded(max_head: usize, limit: Duration) -> (DuplexStream, Stream) {
     let (client, server) = duplex(64 * 1024);
-    (client, Guard::wrap(Box::new(server), max_head, limit, &Arc::default()))
+    let limits = Limits {
+        handshake_timeout: LONG,
+        header_timeout: limit,
+        body_timeout: limit,
+        keepalive_timeout: LONG,
+        max_header_bytes: max_head,
+    };
+    (client, Guard::wrap(Box::new(server), &limits, &Arc::default()))
 }
 
 /// One read, of at most so many bytes.
@@ -132,4 +140,23 @@ async fn a_chunked_body_with_a_fault_ends_the_connection() {
     client.write_all(b"\r\n").await.unwrap();
     let mut bytes = [0; 16];
     assert_eq!(stream.read(&mut bytes).await.unwrap_err().kind(), std::io::ErrorKind::InvalidData);
+}
+
+#[tokio::test]
+async fn a_client_that_reads_nothing_is_given_up() {
+    let (client, mut stream) = guarded(512, SHORT);
+    let more_than_fits = vec![0; 65 * 1024];
+    assert_eq!(stream.write_all(&more_than_fits).await.unwrap_err().kind(), ErrorKind::TimedOut);
+    drop(client);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_reads_slowly_is_not() {
+    let (mut client, mut stream) = guarded(512, Duration::from_secs(10));
+    let writing = tokio::spawn(async move { stream.write_all(&vec![0; 65 * 1024]).await });
+    for _ in 0..65 {
+        tokio::time::sleep(Duration::from_secs(9)).await;
+        client.read_exact(&mut [0; 1024]).await.unwrap();
+    }
+    writing.await.unwrap().unwrap();
 }
