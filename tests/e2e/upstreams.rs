@@ -138,21 +138,54 @@ async fn attempts_are_bounded() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_target_that_failed_three_times_is_left_alone_and_comes_back() {
-    let site = setup().start().await;
+    let good = Upstream::recording().await;
+    let site = setup().beside(&good.url()).start().await;
+    let mut client = site.h1().await;
     for _ in 0..3 {
         site.upstream.next(Reply::closed());
     }
+    let mut failed = 0;
+    while failed < 3 {
+        let answer = site.h1().await.send("POST", "/", &[], "x").await;
+        if answer.status != 200 {
+            assert_eq!(answer.problem(), (502, "upstream_failed".to_owned()));
+            assert_eq!(answer.header("connection"), Some("close"), "as it will be");
+            failed += 1;
+        }
+    }
+    for _ in 0..4 {
+        assert_eq!(client.send("POST", "/", &[], "x").await.status, 200);
+    }
+    assert_eq!(site.upstream.heads(), 3, "it was not asked");
+    within("the target to be tried again", async {
+        while site.upstream.heads() == 3 {
+            assert_eq!(client.get("/", &[]).await.status, 200);
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_target_that_nobody_listens_at_is_503_once_that_is_known() {
+    let site = on(&[nowhere()], "").await;
     for _ in 0..3 {
-        let failed = site.h1().await.get("/", &[]).await;
-        assert_eq!(failed.problem(), (502, "upstream_failed".to_owned()));
-        assert_eq!(failed.header("connection"), Some("close"), "as it will be");
+        assert_eq!(site.h1().await.get("/", &[]).await.problem(), (502, "upstream_failed".to_owned()));
     }
     let away = site.h1().await.get("/", &[]).await;
     assert_eq!(away.problem(), (503, "upstream_unavailable".to_owned()));
     assert_eq!(away.header("retry-after"), Some("1"));
-    assert_eq!(site.upstream.heads(), 3, "it was not asked");
-    within("the target to be tried again", async { while site.h1().await.get("/", &[]).await.status != 200 {} }).await;
-    assert_eq!(site.h1().await.get("/", &[]).await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_makes_the_application_fail_closes_it_to_nobody_else() {
+    let site = setup().upstream("read_timeout = \"100ms\"").start().await;
+    for reply in [Reply::closed as fn() -> Reply, Reply::never] {
+        for _ in 0..5 {
+            site.upstream.next(reply());
+            assert!(site.h1().await.send("POST", "/", &[], "evil").await.status.is_server_error());
+        }
+        assert_eq!(site.h1().await.get("/", &[]).await.status, 200);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -9,5 +9,6 @@ mod peers;
 mod tunnel;
 
 pub(crate) use assertion::Assertions;
+pub(crate) use health::Failed;
 pub(crate) use peers::{Peers, Upstream, become_tunnel};
 pub(crate) use tunnel::Patience;

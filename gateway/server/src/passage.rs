@@ -37,7 +37,7 @@ pub(crate) use unseen::tell_of_unseen;
 
 use crate::accept::{self, Arrival, Guard};
 use crate::control::Published;
-use crate::forward::{Patience, Upstream};
+use crate::forward::{Failed, Patience, Upstream};
 use crate::login::{Place, Visit, clear_session};
 use crate::observe::{Ids, Recording};
 use crate::respond::{self, Envelope};
@@ -153,7 +153,8 @@ impl ProxyHttp for Passage {
     }
 
     fn fail_to_connect(&self, _: &mut Session, _: &HttpPeer, ctx: &mut Ctx, mut e: Box<Error>) -> Box<Error> {
-        let retry = failure::note(&self.shared, ctx, &e) && ctx.may_retry() && ctx.has_another_target();
+        let retry =
+            failure::note(&self.shared, ctx, &e, Failed::Connecting) && ctx.may_retry() && ctx.has_another_target();
         e.set_retry(retry);
         e
     }
@@ -167,7 +168,7 @@ impl ProxyHttp for Passage {
         reused: bool,
     ) -> Box<Error> {
         let safe = session.req_header().method.is_safe();
-        let upstream_failed = failure::note(&self.shared, ctx, &e);
+        let upstream_failed = failure::note(&self.shared, ctx, &e, Failed::Answering);
         // INVARIANT: only safe methods are sent twice once the application may have seen them.
         let unanswered = session.response_written().is_none() && !session.as_ref().retry_buffer_truncated();
         let hung = matches!(e.etype(), ErrorType::ReadTimedout | ErrorType::WriteTimedout) || ctx.lost_patience();

@@ -58,6 +58,7 @@ pub struct Setup {
     tokens: Option<String>,
     variables: HashMap<String, String>,
     target: Option<String>,
+    beside: String,
     clock: Option<Arc<dyn Clock>>,
 }
 
@@ -82,6 +83,7 @@ impl Setup {
             tokens: None,
             variables: HashMap::new(),
             target: None,
+            beside: String::new(),
             clock: None,
         }
     }
@@ -147,6 +149,13 @@ impl Setup {
     #[must_use]
     pub fn targets(mut self, list: &str) -> Self {
         self.target = Some(list.to_owned());
+        self
+    }
+
+    /// Another target beside the recording application.
+    #[must_use]
+    pub fn beside(mut self, url: &str) -> Self {
+        self.beside = format!(", \"{url}\"");
         self
     }
 
@@ -223,7 +232,7 @@ impl Setup {
         let files = Files { root: folder.path().to_owned() };
         issue(&files, &authority, "app", &["app.test", "localhost", "127.0.0.1"]);
         files.write("certs/jwks.json", jwks([&signer]).to_string());
-        let target = self.target.clone().unwrap_or_else(|| format!("\"{}\"", upstream.url()));
+        let target = self.target.clone().unwrap_or_else(|| format!("\"{}\"{}", upstream.url(), self.beside));
         files.write("config/portcullis.toml", self.config(&target));
         files.write("policies/schema.cedarschema", format!("{ENTITIES}{}", self.actions));
         let usual = POLICIES.iter().filter(|(group, _)| self.groups.contains(*group)).map(|(_, policy)| *policy);

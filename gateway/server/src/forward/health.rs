@@ -3,7 +3,7 @@
 #[cfg(test)]
 mod tests;
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 /// Failures in a row before a target is left alone.
@@ -11,10 +11,20 @@ const PATIENCE: u32 = 3;
 const SHORTEST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(30);
 
+/// How far the request came that failed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Failed {
+    /// The target answered badly, late or not at all: which may be this one request's doing, not the target's.
+    Answering,
+    Connecting,
+}
+
 /// The health of one target, as its requests found it.
 #[derive(Debug, Default)]
 pub(super) struct Health {
     failures: AtomicU32,
+    /// Whether the last failure was to connect.
+    unconnected: AtomicBool,
     /// The steady clock in microseconds; 0 while the target is in use.
     away_until: AtomicU64,
 }
@@ -39,7 +49,8 @@ impl Health {
         }
     }
 
-    pub(super) fn failed(&self, now: Duration) {
+    pub(super) fn failed(&self, how: Failed, now: Duration) {
+        self.unconnected.store(how == Failed::Connecting, Ordering::Relaxed);
         let failures = self.failures.fetch_add(1, Ordering::Relaxed).saturating_add(1);
         if failures >= PATIENCE {
             let doublings = (failures - PATIENCE).min(5);
@@ -50,6 +61,12 @@ impl Health {
 
     pub(super) fn away(&self) -> bool {
         self.away_until.load(Ordering::Relaxed) != 0
+    }
+
+    /// Away, and nobody is there at all. Only then may everybody be refused on its account: what fails after a connection
+    /// was made, a client may have brought about, who must not close the application to the others.
+    pub(super) fn gone(&self) -> bool {
+        self.away() && self.unconnected.load(Ordering::Relaxed)
     }
 }
 

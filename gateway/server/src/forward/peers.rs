@@ -15,7 +15,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::health::Health;
+use super::health::{Failed, Health};
 use super::identity::IdentityNames;
 use super::tunnel::{Patience, Tunnels};
 
@@ -96,25 +96,27 @@ impl Upstream {
         Arc::clone(&self.places).try_acquire_owned().ok()
     }
 
-    /// The next healthy target that is not `not`, or `not` itself when it is the only one.
-    /// `None`: every target is away or has no address.
+    /// The next healthy target that is not `not`; failing that, one that at least took connections, `not` last.
+    /// `None`: every target is gone or has no address.
     pub(crate) fn choose(&self, not: Option<usize>, now: Duration) -> Option<(usize, &Target)> {
         let count = self.targets.len();
         let start = self.turn.fetch_add(1, Ordering::Relaxed);
         let order = (0..count).map(|step| (start.wrapping_add(step)) % count);
-        let mut last_resort = None;
+        let (mut unwell, mut again) = (None, None);
         for index in order {
             let Some(target) = self.targets.get(index) else { continue };
             if target.address.load().is_none() {
                 continue;
             }
             if Some(index) == not {
-                last_resort = Some((index, target));
+                again = Some((index, target));
             } else if target.health.usable(now) {
                 return Some((index, target));
+            } else if !target.health.gone() {
+                unwell = unwell.or(Some((index, target)));
             }
         }
-        last_resort.filter(|(_, target)| !target.health.away())
+        unwell.or(again.filter(|(_, target)| !target.health.gone()))
     }
 
     /// Whether a second attempt would go to another target than the first.
@@ -196,8 +198,8 @@ impl Target {
         self.health.succeeded();
     }
 
-    pub(crate) fn failed(&self, now: Duration) {
-        self.health.failed(now);
+    pub(crate) fn failed(&self, how: Failed, now: Duration) {
+        self.health.failed(how, now);
     }
 }
 

@@ -6,17 +6,18 @@ use pingora::{Error, ErrorSource, ErrorType};
 use portcullis_core::refusal::{Code, Refusal};
 
 use super::Ctx;
+use crate::forward::Failed;
 use crate::shared::Shared;
 
 /// Tells the target's health and the metrics. `true`: the upstream was at fault.
-pub(super) fn note(shared: &Shared, ctx: &mut Ctx, e: &Error) -> bool {
+pub(super) fn note(shared: &Shared, ctx: &mut Ctx, e: &Error, how: Failed) -> bool {
     if *e.esource() == ErrorSource::Downstream || matches!(e.etype(), ErrorType::HTTPStatus(_)) {
         return false;
     }
     if let (Some(upstream), Some(index)) = (&ctx.upstream, ctx.target)
         && let Some(target) = upstream.target(index)
     {
-        target.failed(shared.world.clock.now().steady);
+        target.failed(how, shared.world.clock.now().steady);
         shared.streams.metrics.upstream_failures.with_label_values(&[&*upstream.name, kind(e)]).inc();
     }
     let late = ctx.lost_patience();

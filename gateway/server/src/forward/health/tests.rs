@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use super::Health;
+use super::{Failed, Health};
 
 const fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
@@ -9,7 +9,7 @@ const fn ms(millis: u64) -> Duration {
 /// A target that failed so many times, at one instant.
 fn failed(times: u32, at: Duration) -> Health {
     let health = Health::default();
-    (0..times).for_each(|_| health.failed(at));
+    (0..times).for_each(|_| health.failed(Failed::Answering, at));
     health
 }
 
@@ -21,7 +21,7 @@ fn is_left_alone_after_three_failures_in_a_row() {
     }
     let recovered = failed(2, ms(0));
     recovered.succeeded();
-    recovered.failed(ms(0));
+    recovered.failed(Failed::Answering, ms(0));
     assert!(!recovered.away());
 }
 
@@ -41,4 +41,17 @@ fn one_request_at_a_time_tries_a_target_that_was_away() {
     assert!(health.usable(ms(2000)));
     health.succeeded();
     assert!(!health.away() && health.usable(ms(2000)) && health.usable(ms(2000)));
+}
+
+#[test]
+fn is_gone_only_when_nobody_took_the_last_connection() {
+    let health = failed(3, ms(0));
+    assert_eq!((health.away(), health.gone()), (true, false));
+    health.failed(Failed::Connecting, ms(0));
+    assert_eq!((health.away(), health.gone()), (true, true));
+    health.failed(Failed::Answering, ms(0));
+    assert_eq!((health.away(), health.gone()), (true, false));
+    let refused_once = Health::default();
+    refused_once.failed(Failed::Connecting, ms(0));
+    assert!(!refused_once.gone(), "one refused connection is no absence");
 }
