@@ -1,5 +1,6 @@
 //! Policy files and their schema, compiled together or not at all.
 
+mod depth;
 mod files;
 
 use std::collections::{HashMap, HashSet};
@@ -126,6 +127,10 @@ type Typed = (Schema, Shapes, Principals);
 
 fn read_schema(source: &Source, kept: Kept, warnings: &mut Vec<PolicyFault>) -> Result<Typed, Vec<PolicyFault>> {
     let cedar = |error: cedar_policy::CedarSchemaError| PolicyFault::from_cedar(&source.file, &error);
+    if let Some(found) = depth::too_deep(&source.text, depth::Text::Schema) {
+        let fault = PolicyFault::new(&source.file, found.message).at(Some((found.at, 1))).help(found.help);
+        return Err(vec![fault]);
+    }
     let (schema, told) = Schema::from_cedarschema_str(&source.text).map_err(cedar)?;
     warnings.extend(told.map(|warning| PolicyFault::one(&source.file, &warning)));
     let (json, _) = schema_str_to_json_with_resolved_types(&source.text).map_err(cedar)?;

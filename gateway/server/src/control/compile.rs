@@ -25,8 +25,27 @@ pub(crate) struct Compiled {
     pub(crate) warnings: Vec<ConfigError>,
 }
 
+/// The stack that compiling has: policies are taken apart by recursion, and a worker's stack is small.
+const STACK: usize = 64 * 1024 * 1024;
+
 /// Reads, compiles and warms. All errors at once.
 pub(crate) fn compile(
+    entry: &Path,
+    source: &(dyn Source + Send + Sync),
+    tickets: &Arc<dyn ProducesTickets>,
+    now: Moment,
+) -> Result<Compiled, Vec<ConfigError>> {
+    std::thread::scope(|scope| {
+        let roomy = std::thread::Builder::new().name("compile".to_owned()).stack_size(STACK);
+        match roomy.spawn_scoped(scope, || compile_here(entry, source, tickets, now)) {
+            Ok(thread) => thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+            // No thread to be had: the bounds of what is read hold here too.
+            Err(_) => compile_here(entry, source, tickets, now),
+        }
+    })
+}
+
+fn compile_here(
     entry: &Path,
     source: &dyn Source,
     tickets: &Arc<dyn ProducesTickets>,

@@ -1,10 +1,16 @@
 //! Files, folders and variables for the configuration.
 
 use std::collections::HashMap;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 
 use portcullis_core::config::{FileFault, Source};
+
+#[cfg(test)]
+mod tests;
+
+/// The largest file that is read, in bytes.
+const LARGEST: u64 = 64 * 1024 * 1024;
 
 /// The disk and the environment, with variables that take precedence over it.
 #[derive(Clone, Debug, Default)]
@@ -21,7 +27,18 @@ impl Disk {
 
 impl Source for Disk {
     fn read(&self, path: &Path) -> Result<Vec<u8>, FileFault> {
-        std::fs::read(path).map_err(fault)
+        // Before it is opened: that alone would wait for whoever writes into a pipe.
+        let about = std::fs::metadata(path).map_err(fault)?;
+        if !about.is_file() {
+            return Err(FileFault::Other("it is no regular file".to_owned()));
+        }
+        let mut bytes = Vec::new();
+        let file = std::fs::File::open(path).map_err(fault)?;
+        file.take(LARGEST + 1).read_to_end(&mut bytes).map_err(fault)?;
+        if bytes.len() as u64 > LARGEST {
+            return Err(FileFault::Other("it is larger than 64 MiB".to_owned()));
+        }
+        Ok(bytes)
     }
 
     fn list(&self, folder: &Path) -> Result<Vec<PathBuf>, FileFault> {

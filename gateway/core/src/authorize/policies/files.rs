@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use cedar_policy::{Policy, PolicyId, PolicySet};
 
+use super::depth::{Text, too_deep};
 use super::{Note, Rule};
 use crate::authorize::fault::{PolicyFault, Source};
 use crate::near::near;
@@ -14,6 +15,10 @@ const ANNOTATIONS: [&str; 3] = ["id", "public_reason", "reason"];
 pub(super) fn read(files: &[Source], faults: &mut Vec<PolicyFault>) -> Vec<Rule> {
     let mut rules = Vec::new();
     for source in files {
+        if let Some(found) = too_deep(&source.text, Text::Policies) {
+            faults.push(PolicyFault::new(&source.file, found.message).at(Some((found.at, 1))).help(found.help));
+            continue;
+        }
         match source.text.parse::<PolicySet>() {
             Err(errors) => faults.extend(errors.iter().map(|error| PolicyFault::one(&source.file, error))),
             Ok(set) => {
