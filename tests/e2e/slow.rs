@@ -253,3 +253,25 @@ async fn a_client_that_reads_nothing_gives_its_place_back() {
     .await;
     drop(unread);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_whose_head_trickles_is_cut() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let target = format!("\"http://{}\"", listener.local_addr().unwrap());
+    let trickling = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut line = &b"HTTP/1.1 200 OK\r\n"[..];
+        while tokio::io::AsyncWriteExt::write_all(&mut stream, line).await.is_ok() {
+            line = b"x-a: b\r\n";
+            tokio::time::sleep(PACE).await;
+        }
+    });
+    let setup = Setup::new().targets(&target).route("all", "GET /", "public", "timeout = \"200ms\"\n");
+    let site = setup.start().await;
+    let mut raw = site.raw().await;
+    raw.send("GET / HTTP/1.1\r\nHost: app.test\r\n\r\n").await.unwrap();
+    assert_eq!(raw.answer().await, Err(Ended::Closed));
+    let lines = site.log("logs/decisions.jsonl").await;
+    assert_eq!(lines[0]["error"], "timeout", "{lines:?}");
+    within("the end of the application's connection", trickling).await.unwrap();
+}

@@ -81,6 +81,60 @@ async fn a_broken_answer_is_502_and_half_an_answer_is_not_made_whole() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_application_that_leaves_http_unasked_gets_nobody_to_talk_to() {
+    let switch = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\nhello";
+    let target = RawUpstream::keeping(switch).await;
+    let routes =
+        setup().targets(&format!("\"{}\"", target.url())).route("ws", "GET /ws", "public", "websocket = true\n");
+    let site = routes.start().await;
+    let handshake = "Upgrade: websocket\r\nConnection: Upgrade\r\n";
+    for (path, fields) in [("/", ""), ("/", handshake), ("/ws", "")] {
+        let mut raw = site.raw().await;
+        raw.send(format!("GET {path} HTTP/1.1\r\nHost: app.test\r\n{fields}\r\n")).await.unwrap();
+        let answer = raw.answer().await.unwrap();
+        assert_eq!((answer.status, &answer.json()["code"]), (502, &"upstream_failed".into()), "{path} {fields}");
+        assert_eq!(raw.rest(portcullis_tests::PATIENCE).await, (Vec::new(), Ended::Closed));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_about_the_applications_connection_stays_there() {
+    let head = "Connection: X-Hop, keep-alive\r\nKeep-Alive: timeout=5\r\nUpgrade: h2c\r\nX-Hop: 1\r\n";
+    let lengths = "Content-Length: 2\r\nContent-Length: 2\r\n";
+    let target = RawUpstream::keeping(format!("HTTP/1.1 200 OK\r\n{head}{lengths}\r\nok")).await;
+    let site = on(&[target.url()], "").await;
+    let mut raw = site.raw().await;
+    raw.send("GET / HTTP/1.1\r\nHost: app.test\r\n\r\n").await.unwrap();
+    let answer = raw.answer().await.unwrap();
+    let told: Vec<_> = answer.headers.iter().map(|(name, _)| name.to_ascii_lowercase()).collect();
+    assert_eq!(told.iter().filter(|name| *name == "content-length").count(), 1);
+    for gone in ["keep-alive", "upgrade", "x-hop"] {
+        assert!(!told.iter().any(|name| name == gone), "{gone} in {told:?}");
+    }
+    assert_eq!(answer.body, b"ok");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn interim_answers_are_passed_on_to_those_who_know_them_and_end_somewhere() {
+    let interim = "HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n";
+    let last = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+    let ask = async |count: usize, version: &str, after: &str| {
+        let target = RawUpstream::closing(format!("{}{after}", interim.repeat(count))).await;
+        let site = on(&[target.url()], "").await;
+        let mut raw = site.raw().await;
+        raw.send(format!("GET / HTTP/{version}\r\nHost: app.test\r\n\r\n")).await.unwrap();
+        let (answers, ended) = raw.answers(portcullis_tests::PATIENCE).await;
+        assert!(ended == Ended::Closed || after == last);
+        answers.iter().map(|answer| answer.status).collect::<Vec<_>>()
+    };
+    assert_eq!(ask(2, "1.0", last).await, [200]);
+    assert_eq!(ask(1, "1.1", "").await, [103, 502], "an interim answer is not the answer");
+    let flood = ask(1_000, "1.1", last).await;
+    assert!((10..100).contains(&flood.len()), "{}", flood.len());
+    assert_eq!(flood.last(), Some(&502));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_answer_before_the_body_reaches_the_client() {
     let target = RawUpstream::keeping("HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno").await;
     let site = on(&[target.url()], "").await;

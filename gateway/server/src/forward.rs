@@ -1,6 +1,7 @@
 //! Where does a permitted request go, and as what? Targets, timeouts, retries, and the head the
 //! application sees.
 
+pub(crate) mod answer;
 pub(crate) mod assertion;
 pub(crate) mod head;
 mod health;

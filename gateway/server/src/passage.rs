@@ -20,6 +20,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::FutureExt;
+use http::Version;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::proxy::{FailToProxy, ProxyHttp, Session};
 use pingora::upstreams::peer::HttpPeer;
@@ -65,6 +66,8 @@ pub(crate) struct Ctx {
     /// Body bytes that streamed through unvalidated.
     streamed: u64,
     attempts: u32,
+    /// Interim answers of the application so far.
+    interim: u32,
     target: Option<usize>,
     /// For the head of a stream's answer.
     patience: Option<Arc<Patience>>,
@@ -101,6 +104,10 @@ impl ProxyHttp for Passage {
         if session.is_http2() {
             // A client who never widens a stream's window; who does not read the connection, the guard cuts off.
             session.set_write_timeout(Some(self.shared.body_timeout));
+        }
+        if session.req_header().version == Version::HTTP_10 {
+            // RFC 9110 §15.2: it would take an interim answer for the answer.
+            session.set_ignore_info_resp(true);
         }
         // Pingora keeps a connection for ever after its first request unless told otherwise.
         if session.get_keepalive().is_some() {
@@ -182,7 +189,7 @@ impl ProxyHttp for Passage {
     where
         Self::CTX: Send + Sync,
     {
-        outgoing::answer(session, head, ctx);
+        outgoing::answer(session, head, ctx)?;
         let now = self.now();
         outgoing::lease(head, ctx, now, &self.shared);
         Ok(())
@@ -206,7 +213,7 @@ impl ProxyHttp for Passage {
     where
         Self::CTX: Send + Sync,
     {
-        let answered = session.response_written().is_some();
+        let answered = session.response_written().is_some_and(|head| !outgoing::is_interim(head));
         let reached = if ctx.attempts > 0 { failure::Reached::Maybe } else { failure::Reached::Never };
         let refusal = match Guard::of(session.stream()).and_then(Guard::body_fault) {
             // The application has at most a part of the body, and never its end.
@@ -425,7 +432,7 @@ impl Passage {
 
     fn choose_peer(&self, session: &mut Session, ctx: &mut Ctx) -> Result<Box<HttpPeer>> {
         let now = self.now();
-        let (Some(permit), Some(upstream)) = (&ctx.permit, &ctx.upstream) else {
+        let Some(upstream) = ctx.upstream.as_ref().filter(|_| ctx.permit.is_some()) else {
             return Error::e_explain(ErrorType::InternalError, "no permit");
         };
         let Some((index, target)) = upstream.choose(ctx.target, now.steady) else {
@@ -440,7 +447,7 @@ impl Passage {
         if let Some(recording) = &mut ctx.recording {
             recording.upstream = Some(Arc::clone(&target.label));
         }
-        ctx.patience = outgoing::bound(&mut peer, permit, ctx.deadline, now, session);
+        ctx.patience = outgoing::bound(&mut peer, ctx, now, session);
         Ok(peer)
     }
 }

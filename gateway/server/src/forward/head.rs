@@ -6,7 +6,7 @@ mod tests;
 use std::net::IpAddr;
 
 use http::{HeaderName, HeaderValue, header};
-use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::http::RequestHeader;
 use portcullis_core::request::cookies;
 
 /// Fields that rewrite a request's meaning in some framework behind us: never forwarded.
@@ -123,19 +123,5 @@ pub(crate) fn forwarded(head: &mut RequestHeader, peer: IpAddr, scheme: &'static
 pub(crate) fn put(head: &mut RequestHeader, name: &'static str, value: &str) {
     if head.insert_header(name, value).is_err() {
         head.remove_header(name);
-    }
-}
-
-/// Cleans an answer of the application: nobody but us sets our cookies.
-pub(crate) fn clean_response(head: &mut ResponseHeader) {
-    let ours = |value: &HeaderValue| cookies::is_ours(value.as_bytes());
-    if !head.headers.get_all(header::SET_COOKIE).iter().any(ours) {
-        return;
-    }
-    let kept: Vec<HeaderValue> =
-        head.headers.get_all(header::SET_COOKIE).iter().filter(|value| !ours(value)).cloned().collect();
-    head.remove_header(&header::SET_COOKIE);
-    for value in kept {
-        let _ = head.append_header(header::SET_COOKIE, value);
     }
 }

@@ -10,8 +10,8 @@ use pingora::protocols::ALPN;
 use pingora::proxy::Session;
 use pingora::upstreams::peer::{HttpPeer, HttpUpstreamRequestPolicy};
 use pingora::{Error, ErrorType, Result};
+use portcullis_core::framing::Stream;
 use portcullis_core::identify::{Principal, SessionHash, TokenMark};
-use portcullis_core::journey::Permit;
 use portcullis_core::moment::Now;
 use portcullis_core::ports::{Keys, World};
 use portcullis_core::request::Request;
@@ -20,6 +20,7 @@ use portcullis_core::trail::Trail;
 
 use super::Ctx;
 use crate::accept::{self, Guard, lease};
+use crate::forward::answer::{self, Switch};
 use crate::forward::head::{self, Peer};
 use crate::forward::{Patience, become_tunnel};
 use crate::login::clear_session;
@@ -164,9 +165,21 @@ pub(super) fn dress(upstream_head: &mut RequestHeader, ctx: &mut Ctx, shared: &S
 }
 
 /// The answer on its way to the client.
-pub(super) fn answer(session: &Session, head: &mut ResponseHeader, ctx: &Ctx) {
-    head::clean_response(head);
-    let Some(permit) = &ctx.permit else { return };
+///
+/// # Errors
+/// It cannot be passed on as it is.
+pub(super) fn answer(session: &Session, head: &mut ResponseHeader, ctx: &mut Ctx) -> Result<()> {
+    let Some(permit) = &ctx.permit else { return Error::e_explain(ErrorType::InternalError, "no permit") };
+    if head.status.is_informational() {
+        ctx.interim = ctx.interim.saturating_add(1);
+    }
+    let asked = permit.rules().websocket && session.is_upgrade_req();
+    let cleaned = answer::clean(head, if asked { Switch::Asked } else { Switch::NotAsked });
+    let cleaned =
+        cleaned.and(if ctx.interim > answer::MOST_INTERIM { Err("too many interim answers") } else { Ok(()) });
+    if let Err(why) = cleaned {
+        return Err(Error::explain(ErrorType::InvalidHTTPHeader, why).into_up());
+    }
     for (name, value) in &ctx.envelope.cors {
         if name == header::VARY {
             let _ = head.append_header(name.clone(), value.clone());
@@ -190,13 +203,19 @@ pub(super) fn answer(session: &Session, head: &mut ResponseHeader, ctx: &Ctx) {
     if identified && silent && !session.was_upgraded() {
         let _ = head.insert_header(header::CACHE_CONTROL, "private, no-store");
     }
+    Ok(())
+}
+
+/// Whether another head follows this one.
+pub(super) fn is_interim(head: &ResponseHeader) -> bool {
+    head.status.is_informational() && head.status != StatusCode::SWITCHING_PROTOCOLS
 }
 
 /// Bounds what follows the head: a stream ends with its credential or after `max_stream`, everything else in its
 /// `timeout`. A stream's `timeout` is over when its answer begins.
 pub(super) fn lease(head: &ResponseHeader, ctx: &mut Ctx, now: Now, shared: &Shared) {
     let Some(permit) = &ctx.permit else { return };
-    if head.status.is_informational() && head.status != StatusCode::SWITCHING_PROTOCOLS {
+    if is_interim(head) {
         return;
     }
     if let Some(patience) = &ctx.patience {
@@ -288,14 +307,9 @@ fn is_stream(head: &ResponseHeader) -> bool {
 }
 
 /// The timeouts of one attempt. `Some`: until its answer begins, the connection has this patience.
-pub(super) fn bound(
-    peer: &mut HttpPeer,
-    permit: &Permit,
-    deadline: Option<Duration>,
-    now: Now,
-    session: &Session,
-) -> Option<Arc<Patience>> {
-    let rules = permit.rules();
+pub(super) fn bound(peer: &mut HttpPeer, ctx: &mut Ctx, now: Now, session: &mut Session) -> Option<Arc<Patience>> {
+    let rules = ctx.permit.as_ref()?.rules();
+    let deadline = ctx.deadline;
     let upgrade = rules.websocket && session.is_upgrade_req();
     if !upgrade {
         peer.options.http_upstream_request_policy = HttpUpstreamRequestPolicy::deny_upgrades();
@@ -304,6 +318,16 @@ pub(super) fn bound(
         if let Some(deadline) = deadline {
             let rest = deadline.saturating_sub(now.steady).max(Duration::from_millis(1));
             peer.options.read_timeout = Some(peer.options.read_timeout.map_or(rest, |silence| silence.min(rest)));
+        }
+        // A head that trickles keeps within every timeout of one read. An upload may take as long as it likes.
+        let rest = deadline.map(|deadline| deadline.saturating_sub(now.steady));
+        let uploads = ctx.body.is_none() && accept::ends(session) == Stream::Open;
+        if let Some(span) = rest.or_else(|| if uploads { None } else { patience(peer) }) {
+            let span = span.saturating_add(TRICKLE);
+            lease::ends_after(span);
+            if let Some(recording) = &mut ctx.recording {
+                recording.lease = Some((now.steady.saturating_add(span), "timeout"));
+            }
         }
         return None;
     }
@@ -325,4 +349,11 @@ pub(super) fn bound(
         lease::ends_after(span);
     }
     None
+}
+
+/// The longest one attempt may take until its answer begins, once the body is here; `None`: without end.
+fn patience(peer: &HttpPeer) -> Option<Duration> {
+    let options = &peer.options;
+    let spans = [options.total_connection_timeout, options.write_timeout, options.read_timeout];
+    spans.into_iter().try_fold(Duration::ZERO, |sum, span| Some(sum.saturating_add(span?)))
 }

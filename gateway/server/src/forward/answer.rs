@@ -1,0 +1,87 @@
+//! What of the application's answer reaches the client? One answer to what was asked, with one length, and nothing that
+//! was about the application's own connection.
+
+#[cfg(test)]
+mod tests;
+
+use http::{HeaderName, HeaderValue, StatusCode, header};
+use pingora::http::ResponseHeader;
+use portcullis_core::request::cookies;
+
+/// Interim answers to one request; more are no hints any more (RFC 9110 §15.2 knows no bound).
+pub(crate) const MOST_INTERIM: u32 = 64;
+
+/// Fields about one connection (RFC 9110 §7.6.1), whether `Connection` names them or not.
+const ABOUT_THE_CONNECTION: [HeaderName; 3] =
+    [HeaderName::from_static("keep-alive"), HeaderName::from_static("proxy-connection"), header::UPGRADE];
+
+/// Whether the client, on this route, asked to leave HTTP.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Switch {
+    Asked,
+    NotAsked,
+}
+
+/// Refuses what cannot be passed on in one reading, and takes away what is not for the client.
+///
+/// # Errors
+/// What is wrong with the answer.
+pub(crate) fn clean(head: &mut ResponseHeader, switch: Switch) -> Result<(), &'static str> {
+    if head.status == StatusCode::SWITCHING_PROTOCOLS {
+        if switch == Switch::NotAsked {
+            // Whatever follows would be a conversation with the application that nobody decides about.
+            return Err("it switches protocols, which nobody asked for");
+        }
+    } else {
+        one_length(head)?;
+        strip_connection(head);
+    }
+    strip_cookies(head);
+    Ok(())
+}
+
+/// RFC 9112 §6: a client must not read another end of the answer than we did.
+fn one_length(head: &mut ResponseHeader) -> Result<(), &'static str> {
+    let mut codings = head.headers.get_all(header::TRANSFER_ENCODING).iter();
+    let coding = codings.next();
+    if coding.is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"chunked")) || codings.next().is_some() {
+        return Err("its `Transfer-Encoding` is not exactly `chunked`");
+    }
+    if head.status.is_informational() || head.status == StatusCode::NO_CONTENT {
+        head.remove_header(&header::CONTENT_LENGTH);
+        head.remove_header(&header::TRANSFER_ENCODING);
+        return Ok(());
+    }
+    let mut lengths = head.headers.get_all(header::CONTENT_LENGTH).iter();
+    let (Some(length), Some(_)) = (lengths.next(), lengths.next()) else { return Ok(()) };
+    // Pingora has refused those that differ.
+    let length = length.clone();
+    head.remove_header(&header::CONTENT_LENGTH);
+    let _ = head.insert_header(header::CONTENT_LENGTH, length);
+    Ok(())
+}
+
+fn strip_connection(head: &mut ResponseHeader) {
+    let kept = [header::CONNECTION, header::CONTENT_LENGTH, header::TRANSFER_ENCODING];
+    let lines = head.headers.get_all(header::CONNECTION).iter();
+    let names = lines.filter_map(|line| line.to_str().ok()).flat_map(|line| line.split(','));
+    let named: Vec<HeaderName> =
+        names.filter_map(|name| name.trim().parse().ok()).filter(|name| !kept.contains(name)).collect();
+    for name in named.iter().chain(&ABOUT_THE_CONNECTION) {
+        head.remove_header(name);
+    }
+}
+
+/// Nobody but us sets our cookies.
+fn strip_cookies(head: &mut ResponseHeader) {
+    let ours = |value: &HeaderValue| cookies::is_ours(value.as_bytes());
+    if !head.headers.get_all(header::SET_COOKIE).iter().any(ours) {
+        return;
+    }
+    let kept: Vec<HeaderValue> =
+        head.headers.get_all(header::SET_COOKIE).iter().filter(|value| !ours(value)).cloned().collect();
+    head.remove_header(&header::SET_COOKIE);
+    for value in kept {
+        let _ = head.append_header(header::SET_COOKIE, value);
+    }
+}
