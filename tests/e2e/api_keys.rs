@@ -2,6 +2,7 @@
 
 mod command;
 mod life;
+mod terms;
 
 use portcullis_tests::site::Site;
 use serde_json::Value;

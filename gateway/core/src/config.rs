@@ -36,8 +36,8 @@ use schemars::JsonSchema;
 pub use crate::govern::AdminConfig;
 pub use crate::guard::{GuardConfig, Network};
 pub use crate::identify::{
-    Authenticate, IntrospectionConfig, LogoutReach, Method, ProviderConfig, ProviderKind, Secret, SessionsConfig,
-    TokenSourceConfig,
+    Authenticate, IntrospectionConfig, LogoutReach, Method, PlanConfig, ProviderConfig, ProviderKind, Secret,
+    SessionsConfig, TokenSourceConfig,
 };
 pub use crate::limit::{By as LimitBy, LimitConfig, OnStoreFailure};
 pub use crate::validate::{
@@ -114,6 +114,9 @@ pub struct Config {
     /// Issuers of bearer JWTs, by alias. The alias names the issuer in policies: `User::"<alias>|<sub>"`.
     #[schemars(default)]
     pub tokens: BTreeMap<String, TokenSourceConfig>,
+    /// Limits that many API keys have in common, by the name that keys have as their `plan`.
+    #[schemars(default)]
+    pub plans: BTreeMap<String, PlanConfig>,
     /// The applications behind the gateway, by name.
     #[schemars(default)]
     pub upstreams: BTreeMap<String, UpstreamConfig>,

@@ -39,6 +39,7 @@ use crate::moment::Now;
 use crate::refusal::{LoginOffer, Refusal, Scheme};
 use crate::request::Request;
 pub use api_key::{ApiKeys, KeyRecord, KeyText, MintFault, Minted, PATTERN as KEY_PATTERN, PREFIX as KEY_PREFIX};
+pub use api_key::{Bounds, KeyLimit, KeyTerms, OldSecret, OwnLimit, PlanConfig};
 use bearer::Accept;
 pub use bearer::{Bearer, fetchable};
 pub use binding::Proof;

@@ -116,7 +116,10 @@ pub async fn decide(
     }
 
     let identified = rules.identify.caller(request, world.sources(), now).await;
-    let Caller { identity, ended_session } = walk.must(Stage::Identify, identified)?;
+    let admitted = identified.and_then(|Caller { identity, ended_session }| {
+        identity.admit(request.client, &rules.name).map(|identity| Caller { identity, ended_session })
+    });
+    let Caller { identity, ended_session } = walk.must(Stage::Identify, admitted)?;
     walk.trail.identity = Some(Arc::clone(&identity));
 
     let mut limits = Vec::new();

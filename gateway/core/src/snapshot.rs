@@ -90,6 +90,11 @@ impl Snapshot {
         &self.config.admin
     }
 
+    /// Whether keys may name this as their plan.
+    pub fn has_plan(&self, name: &str) -> bool {
+        self.config.plans.contains_key(name)
+    }
+
     /// Whether this peer's `X-Forwarded-*` are believed.
     pub fn trusts(&self, peer: IpAddr) -> bool {
         self.framing.trusts(peer)

@@ -56,4 +56,4 @@ macro_rules! from_text {
 
 from_text!(Span, text::span, "Span", "^[0-9]+(us|ms|s|m|min|h|d)$", "10s");
 from_text!(Size, text::size, "Size", "^[0-9]+(B|KiB|MiB|GiB)$", "1MiB");
-from_text!(Rate, text::rate, "Rate", "^[0-9]+/[0-9]*(s|m|min|h|d)$", "60/min");
+from_text!(Rate, text::rate, "Rate", "^[0-9]+/([0-9]*(s|m|min|h|d)|month)$", "60/min");

@@ -6,6 +6,7 @@ mod call;
 mod decisions;
 mod frame;
 mod health;
+mod input;
 mod keys;
 mod openapi;
 mod operation;

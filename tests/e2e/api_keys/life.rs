@@ -115,7 +115,8 @@ async fn a_new_key_is_told_whole_once_and_kept_as_a_hash() {
     let now = site.gateway.now().seconds();
     let expected = json!({ "id": id, "name": "n", "owner": "o", "roles": ["readers"], "scopes": ["s"],
         "metadata": { "team": "t" }, "created_at": now, "expires_at": now + 90 * 86_400, "revoked_at": null,
-        "state": "active" });
+        "plan": null, "limits": [], "addresses": [], "routes": [], "last_used_at": null, "uses": 0,
+        "old_secret_until": null, "state": "active" });
     assert_eq!(shown, expected);
     assert_eq!(admin.get(&format!("/v1/keys/{id}"), auth).await.json(), expected);
     assert_eq!(admin.get("/v1/keys", auth).await.json(), json!({ "items": [expected], "next_cursor": null }));

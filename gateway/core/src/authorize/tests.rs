@@ -45,6 +45,7 @@ fn user(name: &str, groups: &[&str], claims: Value) -> Identity {
         expires_at: None,
         token: None,
         session: None,
+        bounds: None,
         entity: OnceLock::new(),
     }
 }

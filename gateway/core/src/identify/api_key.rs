@@ -1,9 +1,11 @@
 //! Is this API key good, and whose is it? `ptcl_<env>_<id>_<secret><crc>`.
 
+mod terms;
 #[cfg(test)]
 mod tests;
 mod text;
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
@@ -14,6 +16,7 @@ use serde_json::{Map, Value};
 use super::{AuthMethod, Identity, Keys, Principal, refuse};
 use crate::moment::{Moment, Now};
 use crate::refusal::Refusal;
+pub use terms::{Bounds, KeyLimit, KeyTerms, OldSecret, OwnLimit, PlanConfig};
 pub use text::{KeyText, MintFault, Minted, PATTERN, PREFIX};
 
 /// A key at rest. The secret itself is nowhere.
@@ -31,6 +34,8 @@ pub struct KeyRecord {
     pub created_at: Moment,
     pub expires_at: Option<Moment>,
     pub revoked_at: Option<Moment>,
+    #[serde(default, skip_serializing_if = "KeyTerms::is_empty")]
+    pub terms: KeyTerms,
 }
 
 /// The judge of API keys, and the identities of those last seen.
@@ -38,6 +43,7 @@ pub struct KeyRecord {
 pub struct ApiKeys {
     /// By id. An identity holds only as long as the store answers with the very record it was made from.
     seen: Cache<Arc<str>, (Arc<KeyRecord>, Arc<Identity>)>,
+    plans: BTreeMap<String, PlanConfig>,
 }
 
 impl ApiKeys {
@@ -45,7 +51,11 @@ impl ApiKeys {
     const MOST_SEEN: usize = 10_000;
 
     pub(super) fn new() -> Self {
-        Self { seen: Cache::new(Self::MOST_SEEN) }
+        Self { seen: Cache::new(Self::MOST_SEEN), plans: BTreeMap::new() }
+    }
+
+    pub(super) fn with_plans(self, plans: BTreeMap<String, PlanConfig>) -> Self {
+        Self { plans, ..self }
     }
 
     /// Whose key this is. The store is asked on every request: a revoked key must not live on in here.
@@ -67,7 +77,9 @@ impl ApiKeys {
         {
             return identity;
         }
-        let identity = Arc::new(identity(&record));
+        let mut identity = identity(&record);
+        identity.bounds = Bounds::of(&record, |plan| self.plans.get(plan));
+        let identity = Arc::new(identity);
         self.seen.insert(Arc::from(record.id.as_str()), (record, Arc::clone(&identity)));
         identity
     }
@@ -75,12 +87,15 @@ impl ApiKeys {
 
 /// An unknown id costs the same comparison as a known one, so that the time taken tells nothing.
 fn judge(key: &KeyText<'_>, record: Option<Arc<KeyRecord>>, now: Now) -> Result<Arc<KeyRecord>, Refusal> {
-    let expected = record.as_ref().map_or([0; 32], |record| record.hash);
-    let secret = verify_slices_are_equal(&key.hash(), &expected);
+    let (hash, expected) = (key.hash(), record.as_ref().map_or([0; 32], |record| record.hash));
+    let before = record.as_ref().and_then(|record| record.terms.before.as_ref());
+    let (old, until) = before.map_or(([0; 32], Moment::default()), |before| (before.hash, before.until));
+    let is_old = verify_slices_are_equal(&hash, &old).is_ok() && now.wall < until;
+    let secret = verify_slices_are_equal(&hash, &expected).is_ok() || is_old;
     let Some(record) = record else {
         return Err(refuse::api_key(format!("the key `{}` is unknown", key.id())));
     };
-    if secret.is_err() {
+    if !secret {
         return Err(refuse::api_key(format!("the secret of key `{}` is wrong", key.id())));
     }
     if record.revoked_at.is_some() {
@@ -108,6 +123,7 @@ fn identity(record: &KeyRecord) -> Identity {
         expires_at: record.expires_at,
         token: None,
         session: None,
+        bounds: None,
         entity: OnceLock::new(),
     }
 }

@@ -1,11 +1,13 @@
 //! The fact this stage yields: who is calling.
 
+use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 
 use serde_json::{Map, Value};
 
-use super::{LiveSession, TokenMark};
+use super::{Bounds, LiveSession, TokenMark};
 use crate::moment::Moment;
+use crate::refusal::Refusal;
 
 /// Someone whose credential was verified, or nobody in particular.
 #[derive(Debug)]
@@ -26,6 +28,8 @@ pub struct Identity {
     pub token: Option<TokenMark>,
     /// Which session it is; `None` for any other credential.
     pub session: Option<LiveSession>,
+    /// Of an API key: where it may be used, and how much.
+    pub bounds: Option<Bounds>,
     /// The principal as a Cedar entity, built at most once per identity.
     ///
     /// INVARIANT: an identity never outlives the snapshot whose schema typed this.
@@ -107,6 +111,14 @@ impl AuthMethod {
 }
 
 impl Identity {
+    /// Whether what it shows may be used from `client` on `route`.
+    pub(crate) fn admit(self: Arc<Self>, client: IpAddr, route: &str) -> Result<Arc<Self>, Refusal> {
+        match &self.bounds {
+            None => Ok(self),
+            Some(bounds) => bounds.admit(client, route).map(|()| self),
+        }
+    }
+
     /// This identity, but ending no later than `other`: both credentials were demanded, so both must last.
     pub(super) fn ending_with(self: Arc<Self>, other: &Self) -> Arc<Self> {
         let earlier = match (self.expires_at, other.expires_at) {
@@ -128,6 +140,7 @@ impl Identity {
             expires_at: other.expires_at,
             token: self.token.clone(),
             session: self.session.clone(),
+            bounds: self.bounds.clone(),
             entity: OnceLock::new(),
         })
     }
@@ -156,6 +169,7 @@ impl Identity {
             expires_at: None,
             token: None,
             session: None,
+            bounds: None,
             entity: OnceLock::new(),
         }
     }

@@ -57,6 +57,7 @@ fn identity(certificate: &ClientCertificate) -> Result<Arc<Identity>, Refusal> {
         expires_at: Some(certificate.not_after),
         token: None,
         session: None,
+        bounds: None,
         entity: OnceLock::new(),
     }))
 }

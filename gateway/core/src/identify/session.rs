@@ -205,6 +205,7 @@ fn identity(hash: SessionHash, session: &Arc<Session>) -> Identity {
         authenticated_at: session.authenticated_at,
         expires_at: Some(session.ends_at),
         token: None,
+        bounds: None,
         session: Some(LiveSession { hash, session: Arc::clone(session) }),
         entity: OnceLock::new(),
     }

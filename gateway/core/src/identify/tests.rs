@@ -7,8 +7,8 @@ use serde_json::{Map, json};
 
 use super::samples::{AUDIENCE, FakeKeySets, FakeKeys, FakeWorld, ISSUER, NOW, Signer, now, request};
 use super::{
-    Authenticate, Bearer, Certificates, Demands, Identify, Identity, Judges, KeyRecord, KeyText, LoginDemands, Method,
-    Minted, StepUp,
+    Authenticate, Bearer, Certificates, Demands, Identify, Identity, Judges, KeyRecord, KeyTerms, KeyText,
+    LoginDemands, Method, Minted, StepUp,
 };
 use crate::moment::Moment;
 use crate::refusal::{Code, Refusal};
@@ -50,6 +50,7 @@ impl Setting {
             created_at: Moment::default(),
             expires_at: Some(Moment::from_seconds(NOW + 60)),
             revoked_at: None,
+            terms: KeyTerms::default(),
         };
         let keys = FakeKeys { records: [(key.id.clone(), Arc::new(record))].into(), ..FakeKeys::default() };
         Self {

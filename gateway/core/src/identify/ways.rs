@@ -1,8 +1,9 @@
 //! Which ways of proving who one is are there, and who judges each?
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::api_key::ApiKeys;
+use super::api_key::{ApiKeys, PlanConfig};
 use super::bearer::{Accept, Bearer, Presented};
 use super::config::{Authenticate, Method};
 use super::login::{LoginDemands, Providers};
@@ -74,6 +75,12 @@ impl Judges {
             public_url: String::new(),
             anonymous: Arc::new(Identity::anonymous()),
         }
+    }
+
+    /// The same, with what keys may name as their plan.
+    #[must_use]
+    pub fn with_plans(self, plans: BTreeMap<String, PlanConfig>) -> Self {
+        Self { api_keys: self.api_keys.with_plans(plans), ..self }
     }
 
     /// The same, with where people log in, what the cookie of their sessions is called, and our own origin.

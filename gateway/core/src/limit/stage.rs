@@ -1,12 +1,13 @@
 //! The stage: the limits of one route, compiled.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::key::{KeyText, is_plain, plain_part, push_who};
 use super::{By, Charge, LimitConfig, OnStoreFailure, Quota, Store, Verdict};
 use crate::answer::StoreDown;
-use crate::identify::Identity;
+use crate::identify::{Identity, OwnLimit};
 use crate::limit::Counters;
 use crate::mode::Mode;
 use crate::moment::Now;
@@ -99,15 +100,17 @@ impl Limit {
         replicas: u32,
         now: Now,
     ) -> Result<Vec<LimitState>, Refusal> {
-        if self.rules.is_empty() {
+        let own = identity.bounds.as_ref().map_or(&[][..], |bounds| &bounds.limits);
+        if self.rules.is_empty() && own.is_empty() {
             return Ok(Vec::new());
         }
-        let charges: Vec<Charge> = self.rules.iter().map(|rule| rule.charge(request, identity)).collect();
+        let rules = with_own(&self.rules, own)?;
+        let charges: Vec<Charge> = rules.iter().map(|rule| rule.charge(request, identity)).collect();
         let mut states = Vec::with_capacity(charges.len());
         // Where one store is both, all limits are charged in one stroke.
         let split = if std::ptr::addr_eq(local, shared) { 0 } else { self.in_memory };
         let (Some((here, there)), Some((here_rules, there_rules))) =
-            (charges.split_at_checked(split), self.rules.split_at_checked(split))
+            (charges.split_at_checked(split), rules.split_at_checked(split))
         else {
             return Err(Refusal::new(Code::InternalError).because("limit: the rules do not match their charges"));
         };
@@ -144,6 +147,28 @@ impl Rule {
         };
         Charge { key, quota: self.quota }
     }
+}
+
+/// The rules of the route, and what the caller brings along: counted across all replicas, over all routes.
+fn with_own<'a>(rules: &'a [Rule], own: &[OwnLimit]) -> Result<Cow<'a, [Rule]>, Refusal> {
+    if own.is_empty() {
+        return Ok(Cow::Borrowed(rules));
+    }
+    let mut all = rules.to_vec();
+    for OwnLimit { name, counter, limit } in own {
+        let quota = Quota::new(limit.rate, limit.burst)
+            .map_err(|why| Refusal::new(Code::InternalError).because(format!("the key's limit: {why}")))?;
+        all.push(Rule {
+            by: By::Route,
+            name: Arc::clone(name),
+            named: false,
+            prefix: Arc::clone(counter),
+            quota,
+            on_store_failure: OnStoreFailure::Local,
+            store: Store::Shared,
+        });
+    }
+    Ok(Cow::Owned(all))
 }
 
 fn rule(route: &str, config: &LimitConfig, others: &[Rule]) -> Result<Rule, (&'static str, String)> {

@@ -23,6 +23,13 @@ pub const ADMIN_ONLY: &[Row] = &[
         remedy: "List the keys; an id is the part of a key between its second and third underscore.",
     },
     Row {
+        name: "key_revoked",
+        status: 409,
+        title: "Key revoked",
+        detail: "The key is revoked, for good.",
+        remedy: "Make another key.",
+    },
+    Row {
         name: "revocation_not_found",
         status: 404,
         title: "No such revocation",

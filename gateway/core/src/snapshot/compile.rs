@@ -148,7 +148,8 @@ fn judges(work: &mut Work<'_>) -> Option<Judges> {
     let (bearer, providers) = (Bearer::compile(&config.tokens), Providers::compile(&config.providers));
     match (bearer, providers) {
         (Ok(bearer), Ok(providers)) => {
-            Some(Judges::new(bearer, certificates).with_logins(providers, &config.sessions.cookie, public_url))
+            let judges = Judges::new(bearer, certificates).with_plans(config.plans.clone());
+            Some(judges.with_logins(providers, &config.sessions.cookie, public_url))
         }
         (bearer, providers) => {
             let mistakes = bearer.err().into_iter().chain(providers.err()).flatten();

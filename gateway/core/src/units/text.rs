@@ -40,6 +40,7 @@ pub(super) fn rate(text: &str) -> Result<Rate, String> {
     let requests: u64 = digits(requests).ok_or_else(wrong)?;
     let window = match unit_of_time(window) {
         Some(unit) => unit,
+        None if window == "month" => Duration::from_hours(30 * 24),
         None => span(window).map_err(|_| wrong())?.0,
     };
     if requests == 0 || requests > 1_000_000_000 || window.is_zero() {

@@ -16,7 +16,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
 use portcullis_core::config::{FileFault, Source};
 use portcullis_core::gather::{Ask, Thing};
 use portcullis_core::identify::jwks::KeySet;
-use portcullis_core::identify::{KeyRecord, KeyText, LiveSession, Revocations, SessionHash, SessionId};
+use portcullis_core::identify::{KeyRecord, KeyTerms, KeyText, LiveSession, Revocations, SessionHash, SessionId};
 use portcullis_core::limit::{Charge, MemoryCounters, Once, Verdict};
 use portcullis_core::moment::{Moment, Now};
 use portcullis_core::ports::{
@@ -153,6 +153,7 @@ impl Ground {
             created_at: Moment::default(),
             expires_at: None,
             revoked_at: None,
+            terms: KeyTerms::default(),
         };
         let world = World {
             clock: Arc::new(Ticking::default()),

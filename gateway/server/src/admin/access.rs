@@ -41,6 +41,13 @@ pub(crate) fn mint(env: &str) -> Result<Minted, String> {
     KeyText::mint(env, id, secret).map_err(|fault| format!("no key could be made: {fault:?}"))
 }
 
+/// A fresh secret of the environment `env` for the key `id`.
+pub(super) fn reissue(env: &str, id: &str) -> Result<Minted, String> {
+    let mut drawn = [0u8; 64];
+    random::fill(&mut drawn).map_err(|fault| fault.to_string())?;
+    KeyText::reissue(env, id, &drawn).map_err(|fault| format!("no secret could be made: {fault:?}"))
+}
+
 /// Who asks.
 ///
 /// # Errors

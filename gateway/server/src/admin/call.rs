@@ -73,14 +73,14 @@ impl Call {
         governance.may(&self.who, operation, subject, self.peer).map(|_| ()).map_err(|denied| denied.refusal.into())
     }
 
-    /// Holds `If-Match`, where it was sent, against the entity's tag (RFC 9110 §13.1.1).
+    /// Holds `If-Match`, where it was sent, against the version there is (RFC 9110 §13.1.1).
     ///
     /// # Errors
     /// 412 when it names another.
-    pub(super) fn expects(&self, tag: &str) -> Result<(), Refused> {
+    pub(super) fn expects(&self, version: u64) -> Result<(), Refused> {
         match &self.if_match {
             None => Ok(()),
-            Some(wanted) if names(wanted, tag) => Ok(()),
+            Some(wanted) if names(wanted, &version.to_string()) => Ok(()),
             Some(_) => Err(Refused::new(
                 StatusCode::PRECONDITION_FAILED,
                 "precondition_failed",
@@ -96,9 +96,9 @@ fn names(wanted: &str, tag: &str) -> bool {
         || wanted.split(',').any(|one| one.trim().strip_prefix('"').and_then(|one| one.strip_suffix('"')) == Some(tag))
 }
 
-/// `ETag` for a tag of ours.
-pub(super) fn etag(tag: &str) -> Option<(HeaderName, HeaderValue)> {
-    Some((header::ETAG, HeaderValue::try_from(format!("\"{tag}\"")).ok()?))
+/// `ETag` of a version.
+pub(super) fn etag(version: u64) -> Option<(HeaderName, HeaderValue)> {
+    Some((header::ETAG, HeaderValue::try_from(format!("\"{version}\"")).ok()?))
 }
 
 impl<S: Sync> FromRequestParts<S> for Call {

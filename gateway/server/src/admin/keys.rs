@@ -1,4 +1,7 @@
-//! API keys: made, listed, shown, revoked. The secret is in one answer only.
+//! API keys: made, listed, shown, changed, rotated, revoked. A secret is in one answer only.
+
+mod shown;
+mod wanted;
 
 use std::time::Duration;
 
@@ -8,34 +11,36 @@ use axum::extract::rejection::{BytesRejection, PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use portcullis_core::config::ContentHash;
 use portcullis_core::govern::{KeyFacts, Subject};
-use portcullis_core::identify::KeyRecord;
+use portcullis_core::identify::{KeyRecord, KeyTerms, OldSecret};
 use portcullis_core::moment::Moment;
 use portcullis_core::units::Span;
 use schemars::JsonSchema;
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
-use serde_path_to_error::Segment;
-use validator::{Validate, ValidationError};
+use serde::Deserialize;
+use serde_json::Value;
 
-use super::call::{Call, Purpose, etag};
+use super::call::{Call, Purpose};
 use super::operation::{About, Operation};
-use super::problem::{FieldFault, Refused};
-use super::{Admin, access};
-use crate::world::store::{NewKey, StoreError};
+use super::problem::Refused;
+use super::{Admin, access, input};
+use crate::world::store::{NewKey, StoreError, StoredKey, Word};
+use shown::{Keys, Shown};
+use wanted::{Patch, Rotation, Wanted};
 
 /// How long a key holds when nobody says.
 const USUAL_LIFE: Duration = Duration::from_hours(2160);
+/// The longest time for which two secrets of a key are good.
+const LONGEST_OVERLAP: Duration = Duration::from_hours(30 * 24);
 /// Keys on one page.
 const PAGE: u32 = 50;
+/// What stands after the prefix of a key.
+const ENV: &str = "live";
 
 pub(super) fn operations() -> Vec<Operation> {
     vec![
         Operation::get("/v1/keys", "listKeys", "The API keys, oldest first; of a key manager, those it manages.", list)
             .query::<Page>()
-            .answers::<Keys<'static>>(200),
+            .answers::<Keys>(200),
         Operation::post(
             "/v1/keys",
             "createKey",
@@ -44,17 +49,36 @@ pub(super) fn operations() -> Vec<Operation> {
         )
         .about(About::NewKey)
         .body::<Wanted>()
-        .answers::<Shown<'static>>(201)
-        .answers::<Shown<'static>>(200),
+        .answers::<Shown>(201)
+        .answers::<Shown>(200),
         Operation::get("/v1/keys/{id}", "showKey", "One API key.", show)
             .about(About::Key)
-            .answers::<Shown<'static>>(200)
+            .answers::<Shown>(200)
             .refuses(404, "key_not_found"),
+        Operation::patch("/v1/keys/{id}", "updateKey", "Changes what the body names, and nothing else.", update)
+            .about(About::Key)
+            .body::<Patch>()
+            .answers::<Shown>(200)
+            .refuses(404, "key_not_found")
+            .refuses(409, "key_revoked")
+            .refuses(412, "precondition_failed"),
         Operation::delete("/v1/keys/{id}", "revokeKey", "Revokes an API key, at once. The record stays.", revoke)
             .about(About::Key)
-            .answers::<Shown<'static>>(200)
+            .answers::<Shown>(200)
             .refuses(404, "key_not_found")
             .refuses(412, "precondition_failed"),
+        Operation::post(
+            "/v1/keys/{id}/rotate",
+            "rotateKey",
+            "Gives the key another secret. The one before stays good for `overlap`.",
+            rotate,
+        )
+        .about(About::Key)
+        .body::<Rotation>()
+        .answers::<Shown>(200)
+        .refuses(404, "key_not_found")
+        .refuses(409, "key_revoked")
+        .refuses(412, "precondition_failed"),
     ]
 }
 
@@ -64,189 +88,43 @@ pub(super) fn facts(key: &KeyRecord) -> KeyFacts<'_> {
     KeyFacts { id: &key.id, owner: &key.owner, project, roles: &key.roles }
 }
 
-#[derive(Debug, Deserialize, JsonSchema, Validate)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Wanted {
-    /// What it is for.
-    #[validate(length(min = 1, max = 100, message = "1 to 100 characters"), custom(function = printable))]
-    name: String,
-    /// Who answers for it.
-    #[serde(default)]
-    #[validate(length(max = 200, message = "at most 200 characters"), custom(function = printable))]
-    owner: String,
-    /// `Group::"keys|<role>"` in policies. Those that begin with `portcullis:` are roles of the admin API.
-    #[serde(default)]
-    #[validate(length(max = 32, message = "at most 32 roles"), custom(function = words))]
-    roles: Vec<String>,
-    #[serde(default)]
-    #[validate(length(max = 64, message = "at most 64 scopes"), custom(function = words))]
-    scopes: Vec<String>,
-    /// `30d`, `never`; `90d` when left out.
-    #[serde(default)]
-    expires_in: Option<String>,
-    /// Attributes of the key in policies. `project` says whose key managers may manage it.
-    #[serde(default)]
-    metadata: Map<String, Value>,
-}
-
-fn words(words: &[String]) -> Result<(), ValidationError> {
-    let plain = |word: &String| {
-        (1..=64).contains(&word.len()) && word.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.:/".contains(&b))
-    };
-    if words.iter().all(plain) {
-        return Ok(());
-    }
-    Err(ValidationError::new("words").with_message("each of 1 to 64 letters, digits or `_-.:/`".into()))
-}
-
-/// Names are printed on terminals.
-fn printable(text: &str) -> Result<(), ValidationError> {
-    if text.chars().any(char::is_control) {
-        return Err(ValidationError::new("printable").with_message("no control characters".into()));
-    }
-    Ok(())
-}
-
-/// An API key.
-#[derive(JsonSchema, Serialize)]
-#[schemars(rename = "Key")]
-struct Shown<'a> {
-    id: &'a str,
-    name: &'a str,
-    owner: &'a str,
-    roles: &'a [String],
-    scopes: &'a [String],
-    metadata: &'a Map<String, Value>,
-    created_at: i64,
-    expires_at: Option<i64>,
-    revoked_at: Option<i64>,
-    /// `active`, `expired` or `revoked`.
-    state: &'static str,
-    /// The whole key, in the answer to its making alone.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    secret: Option<&'a str>,
-}
-
-/// One page of keys.
-#[derive(JsonSchema, Serialize)]
-#[schemars(rename = "Keys")]
-struct Keys<'a> {
-    items: Vec<Shown<'a>>,
-    /// For `cursor`; null on the last page.
-    next_cursor: Option<String>,
-}
-
-fn shown<'a>(key: &'a KeyRecord, now: Moment, secret: Option<&'a str>) -> Shown<'a> {
-    Shown {
-        id: &key.id,
-        name: &key.name,
-        owner: &key.owner,
-        roles: &key.roles,
-        scopes: &key.scopes,
-        metadata: &key.metadata,
-        created_at: key.created_at.seconds(),
-        expires_at: key.expires_at.map(Moment::seconds),
-        revoked_at: key.revoked_at.map(Moment::seconds),
-        state: match (key.revoked_at, key.expires_at) {
-            (Some(_), _) => "revoked",
-            (None, Some(end)) if end <= now => "expired",
-            (None, _) => "active",
-        },
-        secret,
-    }
-}
-
-/// A body that is one JSON value of the shape `T`, and within its bounds.
-pub(super) fn parse<T: DeserializeOwned + Validate>(body: &[u8]) -> Result<T, Refused> {
-    let mut text = serde_json::Deserializer::from_slice(body);
-    let new: T = serde_path_to_error::deserialize(&mut text).map_err(|fault| unreadable(&fault))?;
-    text.end().map_err(|_| not_json("something follows the JSON value"))?;
-    new.validate().map_err(|faults| {
-        let faults = faults.field_errors().into_iter().flat_map(|(field, faults)| {
-            faults.iter().map(move |fault| FieldFault {
-                pointer: format!("/{field}"),
-                keyword: fault.code.to_string(),
-                message: fault.message.as_ref().map_or_else(|| "does not fit".to_owned(), ToString::to_string),
-            })
-        });
-        Refused::invalid(faults.collect())
-    })?;
-    Ok(new)
-}
-
-/// What serde says of a wrong type names the value; the answer does not.
-fn unreadable(fault: &serde_path_to_error::Error<serde_json::Error>) -> Refused {
-    let error = fault.inner();
-    if !error.is_data() {
-        return not_json(&error.to_string());
-    }
-    let text = error.to_string();
-    let text = text.rsplit_once(" at line ").map_or(&*text, |(text, _)| text);
-    let message = match text.rsplit_once(", expected ") {
-        Some((said, expected)) if said.starts_with("invalid ") => format!("expected {expected}"),
-        Some(_) | None => text.to_owned(),
-    };
-    let pointer = fault.path().iter().fold(String::new(), |pointer, segment| match segment {
-        Segment::Map { key } => format!("{pointer}/{}", key.replace('~', "~0").replace('/', "~1")),
-        Segment::Seq { index } => format!("{pointer}/{index}"),
-        Segment::Enum { .. } | Segment::Unknown => pointer,
-    });
-    Refused::invalid(vec![FieldFault { pointer, keyword: "type".to_owned(), message }])
-}
-
-fn not_json(why: &str) -> Refused {
-    Refused::new(StatusCode::BAD_REQUEST, "invalid_json", format!("the body cannot be read: {why}"))
-}
-
-pub(super) fn expiry(text: Option<&str>, now: Moment) -> Result<Option<Moment>, Refused> {
-    let span = match text {
-        None => USUAL_LIFE,
-        Some("never") => return Ok(None),
-        Some(text) => {
-            let fault = |message: String| {
-                let (pointer, keyword) = ("/expires_in".to_owned(), "span".to_owned());
-                Refused::invalid(vec![FieldFault { pointer, keyword, message }])
-            };
-            let span: Span = text.parse().map_err(fault)?;
-            if span.0.is_zero() {
-                return Err(fault("a key that holds for no time is no key: write `90d`, or `never`".to_owned()));
-            }
-            span.0
-        }
-    };
-    Ok(Some(now.plus(span)))
-}
-
-pub(super) async fn create(
+async fn create(
     State(admin): State<Admin>,
     call: Call,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Refused> {
-    let new: Wanted = parse(&body?)?;
+    let wanted: Wanted = input::parse(&body?)?;
     let now = admin.shared.world.clock.now().wall;
-    let expires_at = expiry(new.expires_in.as_deref(), now)?;
-    let key = access::mint("live").map_err(|fault| Refused::store(&fault))?;
+    let expires_at = match wanted.expires_in.as_deref() {
+        None => Some(now.plus(USUAL_LIFE)),
+        Some(text) => input::end("/expires_in", text, now)?,
+    };
+    let terms = wanted.terms(&call)?;
+    let key = access::mint(ENV).map_err(|fault| Refused::store(&fault))?;
     let new = NewKey {
         id: key.id.clone(),
-        name: new.name,
-        owner: new.owner,
-        roles: new.roles,
-        scopes: new.scopes,
-        metadata: new.metadata,
+        name: wanted.name,
+        owner: wanted.owner,
+        roles: wanted.roles,
+        scopes: wanted.scopes,
+        metadata: wanted.metadata,
         hash: key.hash,
         created_at: now,
         expires_at,
+        terms,
     };
+    let stored = |record| StoredKey { record, version: 0, last_used_at: None, uses: 0 };
     if call.purpose == Purpose::Rehearse {
-        let NewKey { id, name, owner, roles, scopes, metadata, hash, created_at, expires_at } = new;
+        let NewKey { id, name, owner, roles, scopes, metadata, hash, created_at, expires_at, terms } = new;
         let revoked_at = None;
-        let record = KeyRecord { id, name, owner, roles, scopes, metadata, hash, created_at, expires_at, revoked_at };
-        return Ok(Json(shown(&record, now, None)).into_response());
+        let record =
+            KeyRecord { id, name, owner, roles, scopes, metadata, hash, created_at, expires_at, revoked_at, terms };
+        return Ok(Json(Shown::of(&stored(record.into()), now)).into_response());
     }
     let record = admin.store.keys.create(new, call.actor()).await.map_err(|error| Refused::store(&error))?;
     let location = HeaderValue::try_from(format!("/v1/keys/{}", record.id));
-    let mut response = (StatusCode::CREATED, Json(shown(&record, now, Some(key.text.expose())))).into_response();
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    let shown = Shown::of(&stored(record), now).with_secret(key.text.expose());
+    let mut response = (StatusCode::CREATED, Json(shown)).into_response();
     if let Ok(location) = location {
         response.headers_mut().insert(header::LOCATION, location);
     }
@@ -255,7 +133,7 @@ pub(super) async fn create(
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Page {
+struct Page {
     /// Only this owner's.
     owner: Option<String>,
     /// How many at most, up to 200.
@@ -264,7 +142,7 @@ pub(super) struct Page {
     cursor: Option<String>,
 }
 
-pub(super) async fn list(
+async fn list(
     State(admin): State<Admin>,
     call: Call,
     page: Result<Query<Page>, QueryRejection>,
@@ -277,54 +155,113 @@ pub(super) async fn list(
         other => Refused::store(&other),
     })?;
     let now = admin.shared.world.clock.now().wall;
-    let records = found.keys.iter().map(|key| &*key.record);
-    let seen = records.filter(|key| call.may("showKey", Subject::Key(facts(key))).is_ok());
-    let items = seen.map(|key| shown(key, now, None)).collect();
+    let seen = found.keys.iter().filter(|key| call.may("showKey", Subject::Key(facts(&key.record))).is_ok());
+    let items = seen.map(|key| Shown::of(key, now)).collect();
     Ok(Json(Keys { items, next_cursor: found.next }).into_response())
 }
 
-pub(super) async fn show(
-    State(admin): State<Admin>,
-    id: Result<Path<String>, PathRejection>,
-) -> Result<Response, Refused> {
+async fn show(State(admin): State<Admin>, id: Result<Path<String>, PathRejection>) -> Result<Response, Refused> {
     let Path(id) = id?;
-    let found = admin.store.keys.find(&id).await.map_err(|error| Refused::store(&error))?;
-    let key = found.ok_or_else(no_such_key)?.record;
-    Ok(tagged(&key, admin.shared.world.clock.now().wall))
+    let now = admin.shared.world.clock.now().wall;
+    Ok(Shown::of(&find(&admin, &id).await?, now).tagged())
 }
 
-pub(super) async fn revoke(
+async fn update(
+    State(admin): State<Admin>,
+    call: Call,
+    id: Result<Path<String>, PathRejection>,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Refused> {
+    let Path(id) = id?;
+    let patch: Patch = input::parse(&body?)?;
+    let now = admin.shared.world.clock.now().wall;
+    let change = |before: &KeyRecord, version| {
+        call.expects(version)?;
+        let after = patch.of(before, &call, now)?;
+        // Whoever may change the one may not make of it what they may not change.
+        call.may("updateKey", Subject::Key(facts(&after)))?;
+        Ok((after != *before).then_some(after))
+    };
+    changed(&admin, &call, &id, "key.update", now, change).await.map(Shown::tagged)
+}
+
+async fn rotate(
+    State(admin): State<Admin>,
+    call: Call,
+    id: Result<Path<String>, PathRejection>,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Refused> {
+    let Path(id) = id?;
+    let body = body?;
+    let wanted: Rotation = if body.is_empty() { Rotation::default() } else { input::parse(&body)? };
+    let now = admin.shared.world.clock.now().wall;
+    let overlap = match wanted.overlap.as_deref().map(str::parse::<Span>) {
+        None => Duration::ZERO,
+        Some(Ok(span)) if span.0 <= LONGEST_OVERLAP => span.0,
+        Some(Ok(_)) => return Err(input::fault("/overlap", "span", "at most `30d`")),
+        Some(Err(message)) => return Err(input::fault("/overlap", "span", message)),
+    };
+    let fresh = access::reissue(ENV, &id).map_err(|fault| Refused::store(&fault))?;
+    let change = |before: &KeyRecord, version| {
+        call.expects(version)?;
+        alive(before)?;
+        let until = now.plus(overlap);
+        let old = (!overlap.is_zero()).then_some(OldSecret { hash: before.hash, until });
+        let terms = KeyTerms { before: old, ..before.terms.clone() };
+        let expires_at = match wanted.expires_in.as_deref() {
+            None => before.expires_at,
+            Some(text) => input::end("/expires_in", text, now)?,
+        };
+        Ok(Some(KeyRecord { hash: fresh.hash, expires_at, terms, ..before.clone() }))
+    };
+    let shown = changed(&admin, &call, &id, "key.rotate", now, change).await?;
+    Ok(if call.purpose == Purpose::Apply { shown.with_secret(fresh.text.expose()) } else { shown }.tagged())
+}
+
+async fn revoke(
     State(admin): State<Admin>,
     call: Call,
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Refused> {
     let Path(id) = id?;
     let now = admin.shared.world.clock.now().wall;
-    let found = admin.store.keys.find(&id).await.map_err(|error| Refused::store(&error))?;
-    let key = found.ok_or_else(no_such_key)?.record;
-    call.expects(&tag(&key))?;
+    let change = |before: &KeyRecord, version| {
+        call.expects(version)?;
+        let revoked = || KeyRecord { revoked_at: Some(now), ..before.clone() };
+        Ok(before.revoked_at.is_none().then(revoked))
+    };
+    changed(&admin, &call, &id, "key.revoke", now, change).await.map(Shown::tagged)
+}
+
+async fn find(admin: &Admin, id: &str) -> Result<StoredKey, Refused> {
+    let found = admin.store.keys.find(id).await.map_err(|error| Refused::store(&error))?;
+    found.ok_or_else(|| Refused::new(StatusCode::NOT_FOUND, "key_not_found", "there is no key with this id"))
+}
+
+/// Changes a key, or says what it would be.
+async fn changed(
+    admin: &Admin,
+    call: &Call,
+    id: &str,
+    action: &'static str,
+    now: Moment,
+    change: impl Fn(&KeyRecord, u64) -> Result<Option<KeyRecord>, Refused> + Send + Sync,
+) -> Result<Shown, Refused> {
+    let found = find(admin, id).await?;
     if call.purpose == Purpose::Rehearse {
-        let revoked = KeyRecord { revoked_at: key.revoked_at.or(Some(now)), ..KeyRecord::clone(&key) };
-        return Ok(tagged(&revoked, now));
+        let after = change(&found.record, found.version)?;
+        let record = after.map_or_else(|| std::sync::Arc::clone(&found.record), Into::into);
+        return Ok(Shown::of(&StoredKey { record, ..found }, now));
     }
-    let revoked = admin.store.keys.revoke(&id, call.actor(), now).await.map_err(|error| Refused::store(&error))?;
-    let key = revoked.ok_or_else(no_such_key)?;
-    Ok(tagged(&key, now))
+    let word = Word { at: now, actor: call.actor(), action };
+    let written = admin.store.keys.change(id, word, change).await.map_err(|error| Refused::store(&error))??;
+    let (record, version) = written.unwrap_or_else(|| (std::sync::Arc::clone(&found.record), found.version));
+    Ok(Shown::of(&StoredKey { record, version, ..found }, now))
 }
 
-/// One key, with its `ETag`.
-fn tagged(key: &KeyRecord, now: Moment) -> Response {
-    let mut response = Json(shown(key, now, None)).into_response();
-    response.headers_mut().extend(etag(&tag(key)));
-    response
-}
-
-/// Another one for every change of the record.
-fn tag(key: &KeyRecord) -> String {
-    let state = serde_json::to_vec(key).unwrap_or_default();
-    ContentHash::of(&state).to_string().chars().take(24).collect()
-}
-
-fn no_such_key() -> Refused {
-    Refused::new(StatusCode::NOT_FOUND, "key_not_found", "there is no key with this id")
+fn alive(key: &KeyRecord) -> Result<(), Refused> {
+    match key.revoked_at {
+        None => Ok(()),
+        Some(_) => Err(Refused::new(StatusCode::CONFLICT, "key_revoked", "the key is revoked, for good: make another")),
+    }
 }

@@ -86,6 +86,14 @@ impl Operation {
         Self::new((Method::POST, MethodFilter::POST), path, id, summary, handler)
     }
 
+    pub(super) fn patch<H, T>(path: &'static str, id: &'static str, summary: &'static str, handler: H) -> Self
+    where
+        H: Handler<T, Admin>,
+        T: 'static,
+    {
+        Self::new((Method::PATCH, MethodFilter::PATCH), path, id, summary, handler)
+    }
+
     pub(super) fn delete<H, T>(path: &'static str, id: &'static str, summary: &'static str, handler: H) -> Self
     where
         H: Handler<T, Admin>,

@@ -12,9 +12,10 @@ use serde::{Deserialize, Serialize};
 use validator::Validate;
 
 use super::call::{Call, Purpose};
+use super::input::fault;
 use super::operation::Operation;
-use super::problem::{FieldFault, Refused};
-use super::{Admin, access, keys};
+use super::problem::Refused;
+use super::{Admin, access, input};
 use crate::world::store::{Revocation, StoreError};
 
 /// Entries on one page.
@@ -92,11 +93,6 @@ fn shown(entry: &Revocation) -> Shown {
     }
 }
 
-fn fault(pointer: &str, keyword: &str, message: impl Into<String>) -> Refused {
-    let (pointer, keyword) = (pointer.to_owned(), keyword.to_owned());
-    Refused::invalid(vec![FieldFault { pointer, keyword, message: message.into() }])
-}
-
 fn judge(wanted: &Wanted, admin: &Admin) -> Result<(), Refused> {
     let published = admin.shared.current();
     let mut aliases = published.snapshot.tokens().map(|(alias, _)| alias);
@@ -115,12 +111,12 @@ pub(super) async fn create(
     call: Call,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Refused> {
-    let wanted: Wanted = keys::parse(&body?)?;
+    let wanted: Wanted = input::parse(&body?)?;
     judge(&wanted, &admin)?;
     let now = admin.shared.world.clock.now().wall;
     let expires_at = match wanted.expires_in.as_deref() {
         None => None,
-        given => keys::expiry(given, now)?,
+        Some(given) => input::end("/expires_in", given, now)?,
     };
     // Tokens say when they were issued in whole seconds: one of this very second falls under it too.
     let before = wanted.before.unwrap_or_else(|| now.seconds().saturating_add(1));

@@ -15,7 +15,7 @@ use validator::Validate;
 use super::call::{Call, Purpose};
 use super::operation::Operation;
 use super::problem::{FieldFault, Refused};
-use super::{Admin, keys};
+use super::{Admin, input};
 use crate::world::store::{StoreError, StoredSession};
 
 /// Sessions on one page.
@@ -156,7 +156,7 @@ pub(super) async fn revoke(
     call: Call,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Refused> {
-    let wanted: Wanted = keys::parse(&body?)?;
+    let wanted: Wanted = input::parse(&body?)?;
     let whose = match (&wanted.user, wanted.all) {
         (Some(user), false) => Some(person(user, "/user")?),
         (None, true) => None,

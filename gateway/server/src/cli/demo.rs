@@ -232,6 +232,7 @@ async fn reader_key(gateway: &Gateway) -> Result<String, String> {
         hash: key.hash,
         created_at: gateway.now(),
         expires_at: Some(gateway.now().plus(std::time::Duration::from_hours(2160))),
+        terms: portcullis_core::identify::KeyTerms::default(),
     };
     gateway.store().keys.create(record, "demo").await.map_err(|error| error.to_string())?;
     Ok(key.text.expose().to_owned())

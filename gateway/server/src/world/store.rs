@@ -30,7 +30,7 @@ pub use audit::{AuditEntry, AuditHead, AuditRow, AuditVerdict};
 pub(crate) use ears::Ears;
 pub use ears::Hear;
 pub use error::StoreError;
-pub use keys::{KeyPage, Keyring, NewKey, StoredKey};
+pub use keys::{KeyPage, Keyring, NewKey, StoredKey, Word};
 pub use migrate::{Moved, Unmoved, migrate};
 pub use record::{Changed, Commit, Draft, Expect, Kind, Listing, Page, Record, Write};
 pub use revocations::{Revocation, RevocationList, RevocationPage};

@@ -9,8 +9,8 @@ use super::files::Desk;
 use super::tree::{Node, Value};
 use super::typed;
 use crate::config::{
-    AdminConfig, Config, CountersConfig, GuardConfig, ObserveConfig, PoliciesConfig, ProviderConfig, RouteConfig,
-    ServerConfig, SessionsConfig, StageConfig, StoreConfig, TlsConfig, TokenSourceConfig, UpstreamConfig,
+    AdminConfig, Config, CountersConfig, GuardConfig, ObserveConfig, PlanConfig, PoliciesConfig, ProviderConfig,
+    RouteConfig, ServerConfig, SessionsConfig, StageConfig, StoreConfig, TlsConfig, TokenSourceConfig, UpstreamConfig,
     ValidateConfig,
 };
 
@@ -31,6 +31,7 @@ pub(in crate::config) struct Draft {
     pub(in crate::config) sessions: Option<SessionsConfig>,
     pub(in crate::config) providers: BTreeMap<String, Option<ProviderConfig>>,
     pub(in crate::config) tokens: BTreeMap<String, Option<TokenSourceConfig>>,
+    pub(in crate::config) plans: BTreeMap<String, Option<PlanConfig>>,
     pub(in crate::config) upstreams: BTreeMap<String, Option<UpstreamConfig>>,
     pub(in crate::config) routes: Vec<Option<RouteConfig>>,
     /// A file is not known at all: names that seem to be missing may stand in it.
@@ -55,6 +56,7 @@ impl Draft {
             sessions: section(desk, "sessions"),
             providers: named(desk, "providers"),
             tokens: named(desk, "tokens"),
+            plans: named(desk, "plans"),
             upstreams: named(desk, "upstreams"),
             routes: routes(desk),
             torn: desk.torn,
@@ -82,6 +84,7 @@ impl Draft {
             sessions: self.sessions?,
             providers: whole(self.providers)?,
             tokens: whole(self.tokens)?,
+            plans: whole(self.plans)?,
             upstreams: whole(self.upstreams)?,
             routes: self.routes.into_iter().collect::<Option<_>>()?,
         })

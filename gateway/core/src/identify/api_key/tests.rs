@@ -3,7 +3,7 @@ use std::sync::Arc;
 use futures::FutureExt;
 use serde_json::{Map, json};
 
-use super::{ApiKeys, KeyRecord, KeyText, MintFault, Minted};
+use super::{ApiKeys, KeyRecord, KeyTerms, KeyText, MintFault, Minted};
 use crate::answer::StoreDown;
 use crate::identify::samples::{FakeKeys, NOW, now};
 use crate::moment::Moment;
@@ -26,6 +26,7 @@ fn record(key: &Minted) -> KeyRecord {
         created_at: Moment::from_seconds(NOW),
         expires_at: Some(Moment::from_seconds(NOW + 1)),
         revoked_at: None,
+        terms: KeyTerms::default(),
     }
 }
 

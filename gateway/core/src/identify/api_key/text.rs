@@ -73,11 +73,19 @@ impl<'a> KeyText<'a> {
             return Err(MintFault::Env);
         }
         let id = base62(id_random, ID).ok_or(MintFault::Random)?;
+        Self::reissue(env, &id, secret_random)
+    }
+
+    /// A new secret for the key `id`, from random bytes as in [`Self::mint`].
+    pub fn reissue(env: &str, id: &str, secret_random: &[u8]) -> Result<Minted, MintFault> {
+        if !env_fits(env) {
+            return Err(MintFault::Env);
+        }
         let secret = base62(secret_random, SECRET).ok_or(MintFault::Random)?;
         let mut text = format!("{PREFIX}{env}_{id}_{secret}");
         text.push_str(&checksum(&text));
         let hash = fingerprint(&text);
-        Ok(Minted { id, text: Secret::new(text), hash })
+        Ok(Minted { id: id.to_owned(), text: Secret::new(text), hash })
     }
 
     pub const fn id(&self) -> &'a str {

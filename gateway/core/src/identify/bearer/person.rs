@@ -40,6 +40,7 @@ pub(super) fn identity(source: &TokenSource, claims: Claims, terms: &Terms) -> R
         expires_at: Some(Moment::from_seconds(terms.expires)),
         token: Some(mark),
         session: None,
+        bounds: None,
         entity: OnceLock::new(),
     })
 }

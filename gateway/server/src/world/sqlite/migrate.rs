@@ -1,6 +1,6 @@
 //! From the formats of older versions to this one's, step by step, all in one transaction.
 
-use portcullis_core::identify::KeyRecord;
+use portcullis_core::identify::{KeyRecord, KeyTerms};
 use portcullis_core::moment::Moment;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior, params};
 use serde::de::DeserializeOwned;
@@ -90,6 +90,7 @@ fn key(row: &Row<'_>) -> rusqlite::Result<KeyRecord> {
         hash: row.get("hash")?,
         created_at: Moment::from_micros(row.get("created_at")?),
         expires_at: time(row, "expires_at")?,
+        terms: KeyTerms::default(),
         revoked_at: time(row, "revoked_at")?,
     })
 }

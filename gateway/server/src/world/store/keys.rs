@@ -6,7 +6,7 @@ mod uses;
 use std::sync::Arc;
 use std::time::Duration;
 
-use portcullis_core::identify::KeyRecord;
+use portcullis_core::identify::{KeyRecord, KeyTerms};
 use portcullis_core::moment::{Moment, Now};
 use portcullis_core::ports::{Answer, Keys, StoreDown};
 use serde_json::{Map, Value};
@@ -41,6 +41,7 @@ pub struct NewKey {
     pub hash: [u8; 32],
     pub created_at: Moment,
     pub expires_at: Option<Moment>,
+    pub terms: KeyTerms,
 }
 
 /// A key and what is known of its use.
@@ -62,6 +63,14 @@ pub struct KeyPage {
     pub keys: Vec<StoredKey>,
     /// Where the next page begins; `None` on the last.
     pub next: Option<String>,
+}
+
+/// What the audit log is told of a change.
+#[derive(Clone, Copy, Debug)]
+pub struct Word<'a> {
+    pub at: Moment,
+    pub actor: &'a str,
+    pub action: &'static str,
 }
 
 /// All API keys. Those that requests show are in memory, and a change shows at once. Cheap to clone.
@@ -102,6 +111,7 @@ impl Keyring {
             created_at: key.created_at,
             expires_at: key.expires_at,
             revoked_at: None,
+            terms: key.terms,
         };
         let draft = draft(&record)?;
         let entry = AuditEntry {
@@ -136,21 +146,30 @@ impl Keyring {
         Ok(KeyPage { keys: keys.collect::<Result<_, _>>()?, next: page.next })
     }
 
-    /// Revokes a key, with effect at once in this process. `None`: no such key. One that is revoked already stays
-    /// as it is, without a word in the log.
-    pub async fn revoke(&self, id: &str, actor: &str, now: Moment) -> Result<Option<Arc<KeyRecord>>, StoreError> {
+    /// Changes a key as `change` says of its record and version, with effect at once in this process. `Ok(None)` of
+    /// `change` leaves it as it is, without a word in the log. `None`: no such key.
+    ///
+    /// # Errors
+    /// The inner one is that of `change`, which is asked again when somebody else's change came before.
+    pub async fn change<R: Send>(
+        &self,
+        id: &str,
+        word: Word<'_>,
+        change: impl Fn(&KeyRecord, u64) -> Result<Option<KeyRecord>, R> + Send + Sync,
+    ) -> Result<Result<Option<(Arc<KeyRecord>, u64)>, R>, StoreError> {
         for _ in 0..TRIES {
-            let Some(kept) = self.0.store.read(Kind::ApiKey, id).await? else { return Ok(None) };
+            let Some(kept) = self.0.store.read(Kind::ApiKey, id).await? else { return Ok(Ok(None)) };
             let before: KeyRecord = parsed(&kept)?;
-            if before.revoked_at.is_some() {
-                return Ok(Some(Arc::new(before)));
-            }
-            let after = KeyRecord { revoked_at: Some(now), ..before };
+            let after = match change(&before, kept.version) {
+                Ok(Some(after)) => after,
+                Ok(None) => return Ok(Ok(Some((Arc::new(before), kept.version)))),
+                Err(refused) => return Ok(Err(refused)),
+            };
             let draft = draft(&after)?;
             let entry = AuditEntry {
-                at: now,
-                actor: actor.to_owned(),
-                action: "key.revoke".into(),
+                at: word.at,
+                actor: word.actor.to_owned(),
+                action: word.action.into(),
                 subject: id.to_owned(),
                 before: Some(audit::hash(&kept.body)),
                 after: Some(audit::hash(&draft.body)),
@@ -158,10 +177,24 @@ impl Keyring {
             match self.0.store.commit(Commit::put(draft, Expect::Version(kept.version)).audited(entry)).await {
                 Err(StoreError::Conflict) => {}
                 Err(error) => return Err(error),
-                Ok(_) => return Ok(Some(Arc::new(after))),
+                Ok(version) => return Ok(Ok(Some((Arc::new(after), version)))),
             }
         }
         Err(StoreError::Busy)
+    }
+
+    /// Revokes a key, with effect at once in this process. `None`: no such key. One that is revoked already stays
+    /// as it is, without a word in the log.
+    pub async fn revoke(&self, id: &str, actor: &str, now: Moment) -> Result<Option<Arc<KeyRecord>>, StoreError> {
+        let revoked = |before: &KeyRecord, _| match before.revoked_at {
+            Some(_) => Ok::<_, std::convert::Infallible>(None),
+            None => Ok(Some(KeyRecord { revoked_at: Some(now), ..before.clone() })),
+        };
+        let word = Word { at: now, actor, action: "key.revoke" };
+        match self.change(id, word, revoked).await? {
+            Ok(changed) => Ok(changed.map(|(record, _)| record)),
+            Err(never) => match never {},
+        }
     }
 
     /// Writes the uses that wait. What cannot be written is noted again.

@@ -2,7 +2,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use portcullis_core::identify::KeyRecord;
+use portcullis_core::identify::{KeyRecord, KeyTerms};
 use portcullis_core::moment::{Moment, Now};
 use portcullis_core::ports::{Answer, Keys, StoreDown};
 use serde_json::{Map, json};
@@ -44,6 +44,7 @@ pub(crate) fn key(id: &str, owner: &str, created: i64) -> NewKey {
         hash: [7; 32],
         created_at: at(created),
         expires_at: Some(at(created + 60)),
+        terms: KeyTerms::default(),
     }
 }
 

@@ -23,6 +23,7 @@ pub(super) fn check(cross: &mut Cross<'_>) {
         }
     }
     draft.upstreams.keys().for_each(|name| name_fits(cross, "upstreams", name));
+    draft.plans.keys().for_each(|name| name_fits(cross, "plans", name));
     issuers(cross);
     providers(cross);
     token_sources(cross);
