@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use portcullis_core::config::{StoreConfig, StoreMode};
+use portcullis_core::identify::KeyTerms;
 use portcullis_core::identify::Secret;
 use portcullis_core::moment::Moment;
 use portcullis_core::ports::{Clock, Keys};
@@ -183,6 +184,7 @@ async fn known_keys_go_on_for_the_declared_time_and_a_revocation_shows_when_the_
         hash: [1; 32],
         created_at: clock.now().wall,
         expires_at: None,
+        terms: KeyTerms::default(),
     };
     stored.keys.create(key, "test").await.unwrap();
     let ask = async |id: &str| stored.keys.key(id).get().await.map(|key| key.is_some());

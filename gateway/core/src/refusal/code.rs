@@ -4,6 +4,8 @@ use http::StatusCode;
 
 use super::Row;
 
+type Text = &'static str;
+
 /// What every client, log line, metric and documentation page calls one kind of refusal.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum Code {
@@ -107,13 +109,7 @@ impl Code {
     /// The one place where a code gets its meaning.
     #[expect(clippy::too_many_lines, reason = "a table, one row for each code")]
     pub const fn row(self) -> Row {
-        const fn row(
-            status: u16,
-            name: &'static str,
-            title: &'static str,
-            detail: &'static str,
-            remedy: &'static str,
-        ) -> Row {
+        const fn row(status: u16, name: Text, title: Text, detail: Text, remedy: Text) -> Row {
             Row { name, status, title, detail, remedy }
         }
         match self {
