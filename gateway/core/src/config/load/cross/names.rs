@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::Cross;
 use crate::config::load::PathPart;
 use crate::identify::{Bearer, Providers};
+use crate::limit::Quota;
 
 pub(super) fn check(cross: &mut Cross<'_>) {
     let draft = cross.draft;
@@ -24,6 +25,7 @@ pub(super) fn check(cross: &mut Cross<'_>) {
     }
     draft.upstreams.keys().for_each(|name| name_fits(cross, "upstreams", name));
     draft.plans.keys().for_each(|name| name_fits(cross, "plans", name));
+    plans(cross);
     issuers(cross);
     providers(cross);
     token_sources(cross);
@@ -36,6 +38,17 @@ fn name_fits(cross: &mut Cross<'_>, section: &'static str, name: &str) {
         let shown: String = name.chars().filter(|c| !c.is_control()).take(64).collect();
         let help = "use up to 64 letters, digits, `_` and `-`";
         cross.refuse(&[section.into(), name.into()], format!("`{shown}` is not a name for one of `{section}`"), help);
+    }
+}
+
+/// What a plan allows can be counted.
+fn plans(cross: &mut Cross<'_>) {
+    for (name, plan) in &cross.draft.plans {
+        for (at, limit) in plan.iter().flat_map(|plan| &plan.limits).enumerate() {
+            let Err(message) = Quota::new(limit.rate, limit.burst) else { continue };
+            let path = ["plans".into(), name.as_str().into(), "limits".into(), at.into(), "burst".into()];
+            cross.refuse(&path, message, "as in `{ rate = \"10000/month\", burst = 1000 }`");
+        }
     }
 }
 
