@@ -192,7 +192,7 @@ pub(crate) async fn send(session: &mut Session, mut reply: Reply, envelope: &Env
 
 /// Swallows a small unread body before we answer, or arranges for the connection to end after the answer.
 async fn settle_body(session: &mut Session) {
-    if session.is_body_done() || session.is_http2() {
+    if session.is_body_done() {
         return;
     }
     // A client that waits for 100 Continue has sent nothing, and shall not.
@@ -203,6 +203,11 @@ async fn settle_body(session: &mut Session) {
         if matches!(swallowed, Ok(Ok(()))) {
             return;
         }
+    }
+    if session.is_http2() {
+        // What else comes ends with a reset of the stream, NO_ERROR (RFC 9113 §8.1). Some clients give up an answer
+        // that is followed by one while they still send, so what is small was swallowed here too.
+        return;
     }
     session.set_keepalive(None);
     session.set_close_on_response_before_downstream_finish(false);
