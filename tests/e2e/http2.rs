@@ -3,3 +3,4 @@
 mod floods;
 mod frames;
 mod heads;
+mod refused;
