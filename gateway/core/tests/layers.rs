@@ -137,3 +137,27 @@ fn no_file_is_too_long() {
         .collect();
     assert!(long.is_empty(), "longer than {LONGEST} lines:\n{}", long.join("\n"));
 }
+
+/// Dependencies that are no part of the workspace, by the `[dependencies]` of a manifest.
+fn dependencies(manifest: &str) -> BTreeSet<String> {
+    let lines = manifest.lines().map(str::trim);
+    let listed = lines.skip_while(|line| *line != "[dependencies]").skip(1).take_while(|line| !line.starts_with('['));
+    let names = listed.filter_map(|line| line.split_once(['.', ' ', '=']).map(|(name, _)| name));
+    names
+        .filter(|name| !name.is_empty() && *name != "#" && !name.starts_with("portcullis"))
+        .map(str::to_owned)
+        .collect()
+}
+
+#[test]
+fn every_dependency_of_the_program_says_why_it_is_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let said = std::fs::read_to_string(root.join("docs/dependencies.md")).unwrap();
+    let mut silent = Vec::new();
+    for manifest in ["gateway/core/Cargo.toml", "gateway/server/Cargo.toml", "certs/Cargo.toml"] {
+        let found = dependencies(&std::fs::read_to_string(root.join(manifest)).unwrap());
+        assert!(!found.is_empty(), "{manifest} has dependencies");
+        silent.extend(found.into_iter().filter(|name| !said.contains(&format!("\n| `{name}` |"))));
+    }
+    assert_eq!(silent, Vec::<String>::new(), "docs/dependencies.md has a row for each");
+}
