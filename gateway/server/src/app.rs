@@ -110,6 +110,7 @@ impl Gateway {
         let metrics = Arc::new(Metrics::new().map_err(|error| StartError::World(error.to_string()))?);
         let streams = Arc::new(streams(&snapshot, Arc::clone(&metrics))?);
 
+        world::outside::look_at_authorities().map_err(StartError::World)?;
         let data = snapshot.data_dir();
         let store = Box::pin(world::store(&snapshot, &clock)).await.map_err(StartError::World)?;
         let admin_key_file =

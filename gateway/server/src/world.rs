@@ -5,6 +5,7 @@ pub mod files;
 pub(crate) mod introspect;
 pub mod jwks;
 pub mod log;
+pub(crate) mod outside;
 pub mod random;
 mod reach;
 pub mod redis;

@@ -107,3 +107,32 @@ async fn says_no_more_than_its_level() {
     gateway.signal("TERM").await;
     assert_eq!(gateway.ended().await.stderr, "");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn runs_on_a_machine_that_trusts_no_authority_and_says_so() {
+    let ground = ground().await;
+    ground.files.write("nobody.pem", "");
+    ground.files.write("nobody/.keep", "");
+    let [file, folder] = ["nobody.pem", "nobody"].map(|path| ground.files.path(path));
+    let variables = [("SSL_CERT_FILE", file.to_str().unwrap()), ("SSL_CERT_DIR", folder.to_str().unwrap())];
+    let mut gateway = binary::spawn_with(ground.folder.path(), &["run"], &variables);
+    let warned = gateway.says("trusts no certificate authority").await;
+    assert!(warned.contains("ca-certificates"), "{warned}");
+    let ready = gateway.says("\"ready\"").await;
+    let mut client = Client::h1(address(&ready, "https"), "app.test", ground.authority.pem()).await.unwrap();
+    client.authority = "app.test".to_owned();
+    assert_eq!(client.get("/", &[]).await.status, 200);
+    gateway.signal("TERM").await;
+    assert_eq!(gateway.ended().await.code, Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn authorities_that_cannot_be_read_end_it_with_2() {
+    let ground = ground().await;
+    let variables = [("SSL_CERT_FILE", "/nowhere/ca.pem"), ("SSL_CERT_DIR", "/nowhere")];
+    let ran = binary::run_with(ground.folder.path(), &["run"], &variables).await;
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(2), ""));
+    assert!(ran.stderr.contains("/nowhere/ca.pem"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("help: mend what SSL_CERT_FILE"), "{}", ran.stderr);
+    assert!(!ground.files.path("data/portcullis.db").exists());
+}

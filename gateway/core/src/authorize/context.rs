@@ -8,6 +8,7 @@ mod query;
 use std::borrow::Cow;
 
 use cedar_policy::{Context, RestrictedExpression};
+use chrono::{DateTime, Datelike as _, SecondsFormat, Utc};
 use http::{HeaderMap, HeaderName};
 use percent_encoding::percent_decode_str;
 
@@ -140,25 +141,10 @@ fn headers(fields: &HeaderMap, names: &[HeaderName]) -> Result<Vec<(String, Stri
 }
 
 /// `2026-01-31T12:00:00.000Z`, to the millisecond Cedar keeps.
-///
-/// The civil calendar from days since the epoch: Howard Hinnant, "chrono-compatible low-level date algorithms".
 fn datetime(micros: i64) -> Result<String, String> {
-    const DAY: i64 = 86_400_000;
-    let millis = micros.div_euclid(1000);
-    let (days, of_day) = (millis.div_euclid(DAY), millis.rem_euclid(DAY));
-    let days = days + 719_468;
-    let (era, day_of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    if !(0..=9999).contains(&year) {
-        return Err("`now` is outside the years 0 to 9999: the clock is wrong".to_owned());
-    }
-    let (hour, minute, second) = (of_day / 3_600_000, of_day / 60_000 % 60, of_day / 1000 % 60);
-    Ok(format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{:03}Z", of_day % 1000))
+    let time = DateTime::<Utc>::from_timestamp_micros(micros).filter(|time| (0..=9999).contains(&time.year()));
+    let time = time.ok_or("`now` is outside the years 0 to 9999: the clock is wrong")?;
+    Ok(time.to_rfc3339_opts(SecondsFormat::Millis, true))
 }
 
 #[cfg(test)]

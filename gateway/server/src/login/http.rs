@@ -6,9 +6,10 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use oauth2::AsyncHttpClient;
 use portcullis_core::identify::fetchable;
-use reqwest::redirect::Policy;
-use reqwest::{Client, StatusCode};
+use reqwest::StatusCode;
 use tokio::sync::Semaphore;
+
+use crate::world::outside::Clients;
 
 const CONNECT: Duration = Duration::from_secs(2);
 /// A provider may take its time over a token.
@@ -19,9 +20,7 @@ const MOST: usize = 256;
 
 /// The two clients, and the places for those who talk.
 pub(crate) struct Http {
-    /// For loopback, which no proxy of the environment can reach.
-    direct: Client,
-    outside: Client,
+    clients: Clients,
     places: Semaphore,
 }
 
@@ -39,15 +38,8 @@ impl std::error::Error for NoAnswer {}
 
 impl Http {
     pub(crate) fn new() -> Result<Self, String> {
-        if rustls::crypto::CryptoProvider::get_default().is_none() {
-            let _first = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        }
-        let builder = || {
-            let agent = concat!("portcullis/", env!("CARGO_PKG_VERSION"));
-            Client::builder().user_agent(agent).redirect(Policy::none()).connect_timeout(CONNECT).timeout(TOTAL)
-        };
-        let build = |builder: reqwest::ClientBuilder| builder.build().map_err(|fault| fault.to_string());
-        Ok(Self { direct: build(builder().no_proxy())?, outside: build(builder())?, places: Semaphore::new(MOST) })
+        let clients = Clients::new(|client| client.connect_timeout(CONNECT).timeout(TOTAL))?;
+        Ok(Self { clients, places: Semaphore::new(MOST) })
     }
 
     /// One question. A status of 500 and more is no answer.
@@ -61,9 +53,8 @@ impl Http {
         }
         let _place =
             self.places.try_acquire().map_err(|_| no("is not asked: too many questions are under way".into()))?;
-        let client = if url.starts_with("http:") { &self.direct } else { &self.outside };
         let (head, body) = question.into_parts();
-        let sent = client.request(head.method, &url).headers(head.headers).body(body).send().await;
+        let sent = self.clients.to(&url).request(head.method, &url).headers(head.headers).body(body).send().await;
         let mut answer = sent.map_err(|fault| no(why(&fault)))?;
         let status = answer.status();
         if status.is_server_error() {
@@ -132,38 +123,26 @@ pub(crate) struct Seen {
 impl Http {
     /// Looks at a page without following it anywhere.
     pub(crate) async fn look(&self, url: &str) -> Result<Seen, NoAnswer> {
-        let client = if url.starts_with("http:") { &self.direct } else { &self.outside };
-        let answer = client.get(url).send().await;
+        let answer = self.clients.to(url).get(url).send().await;
         let shown = url.split('?').next().unwrap_or_default();
         let answer = answer.map_err(|fault| NoAnswer(format!("`{shown}` {}", why(&fault))))?;
         let text = |name| answer.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let (status, location) = (answer.status(), text(http::header::LOCATION));
-        let date = text(http::header::DATE).and_then(|date| httpdate(&date));
+        let date = text(http::header::DATE).and_then(|text| date(&text));
         let body = answer.text().await.unwrap_or_default();
         Ok(Seen { status, location, date, body: body.chars().take(16_384).collect() })
     }
 }
 
 /// `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110 §5.6.7).
-fn httpdate(text: &str) -> Option<portcullis_core::moment::Moment> {
-    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-    let mut words = text.split(' ').skip(1);
-    let day: i64 = words.next()?.parse().ok()?;
-    let month = words.next()?;
-    let month = i64::try_from(MONTHS.iter().position(|name| *name == month)?).ok()? + 1;
-    let year: i64 = words.next()?.parse().ok()?;
-    let mut time = words.next()?.split(':').map(|part| part.parse::<i64>().ok());
-    let (hour, minute, second) = (time.next()??, time.next()??, time.next()??);
-    // Days since 1970 by the proleptic Gregorian calendar, with March as the first month of a year.
-    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
-    let days = 365 * year + year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400);
-    let days = days + (153 * month + 2) / 5 + day - 1 - 719_468;
-    Some(portcullis_core::moment::Moment::from_seconds(days * 86_400 + hour * 3_600 + minute * 60 + second))
+fn date(text: &str) -> Option<portcullis_core::moment::Moment> {
+    let since = httpdate::parse_http_date(text).ok()?.duration_since(std::time::UNIX_EPOCH).ok()?;
+    Some(portcullis_core::moment::Moment::from_seconds(i64::try_from(since.as_secs()).ok()?))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::httpdate;
+    use super::date;
 
     #[test]
     fn reads_the_dates_of_http() {
@@ -173,7 +152,7 @@ mod tests {
             ("Tue, 29 Feb 2028 12:00:00 GMT", Some(1_835_438_400)),
             ("yesterday", None),
         ] {
-            assert_eq!(httpdate(text).map(portcullis_core::moment::Moment::seconds), seconds, "{text}");
+            assert_eq!(date(text).map(portcullis_core::moment::Moment::seconds), seconds, "{text}");
         }
     }
 }

@@ -12,10 +12,11 @@ use futures::future::{BoxFuture, Shared};
 use parking_lot::Mutex;
 use portcullis_core::identify::{IntrospectionConfig, fetchable};
 use portcullis_core::ports::{Answer, Introspection, StoreDown};
-use reqwest::redirect::Policy;
 use reqwest::{Client, StatusCode, header};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
+
+use crate::world::outside::Clients;
 
 /// How long a request waits for an answer.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -32,8 +33,7 @@ type UnderWay = Arc<Mutex<HashMap<(Arc<str>, Box<str>), Question>>>;
 /// The issuers that can be asked.
 pub(crate) struct Issuers {
     /// For loopback, which no proxy of the environment can reach.
-    direct: Client,
-    outside: Client,
+    clients: Clients,
     known: ArcSwap<HashMap<Arc<str>, Arc<Issuer>>>,
     under_way: UnderWay,
 }
@@ -47,14 +47,8 @@ impl Issuers {
     /// # Errors
     /// Why no HTTPS client can be made, which is about this machine's trust store.
     pub(crate) fn new() -> Result<Self, String> {
-        let builder = || {
-            let agent = concat!("portcullis/", env!("CARGO_PKG_VERSION"));
-            Client::builder().user_agent(agent).redirect(Policy::none()).timeout(PATIENCE)
-        };
-        let build = |builder: reqwest::ClientBuilder| builder.build().map_err(|fault| fault.to_string());
         Ok(Self {
-            direct: build(builder().no_proxy())?,
-            outside: build(builder())?,
+            clients: Clients::new(|client| client.timeout(PATIENCE))?,
             known: ArcSwap::default(),
             under_way: UnderWay::default(),
         })
@@ -82,8 +76,7 @@ impl Issuers {
         }
         let place = Arc::clone(&issuer.places).try_acquire_owned();
         let place = place.map_err(|_| StoreDown { what: "too many questions are under way" })?;
-        let client = if issuer.config.endpoint.starts_with("http:") { &self.direct } else { &self.outside };
-        let asking = ask(client.clone(), issuer.config.clone(), token.to_owned());
+        let asking = ask(self.clients.to(&issuer.config.endpoint).clone(), issuer.config.clone(), token.to_owned());
         let (all, own) = (Arc::clone(&self.under_way), key.clone());
         let question = async move {
             let said = match timeout(PATIENCE, asking).await {
@@ -117,8 +110,10 @@ impl Introspection for Issuers {
 /// Why no answer can be had.
 pub(crate) async fn try_out(config: &IntrospectionConfig) -> Result<(), String> {
     let issuers = Issuers::new()?;
-    let client = if config.endpoint.starts_with("http:") { issuers.direct } else { issuers.outside };
-    ask(client, config.clone(), "portcullis-check".to_owned()).await.map(|_| ()).map_err(|down| down.what.to_owned())
+    ask(issuers.clients.to(&config.endpoint).clone(), config.clone(), "portcullis-check".to_owned())
+        .await
+        .map(|_| ())
+        .map_err(|down| down.what.to_owned())
 }
 
 /// One question, as RFC 7662 §2.1 wants it; the gateway shows its own credentials as RFC 6749 §2.3.1 wants them.

@@ -10,9 +10,10 @@ use parking_lot::Mutex;
 use portcullis_core::gather::{Ask, Thing};
 use portcullis_core::ports::{Answer, Clock, StoreDown, Things};
 use quick_cache::sync::Cache;
-use reqwest::redirect::Policy;
 use reqwest::{Client, StatusCode, header};
 use serde_json::{Map, Value};
+
+use super::outside::Clients;
 
 /// The largest answer that is read, in bytes.
 const MOST_BYTES: usize = 64 * 1024;
@@ -37,9 +38,7 @@ impl Apps {
     /// # Errors
     /// Why no HTTP client can be made, which is about this machine's trust store.
     pub(crate) fn new(clock: Arc<dyn Clock>) -> Result<Self, String> {
-        let agent = concat!("portcullis/", env!("CARGO_PKG_VERSION"));
-        let client = Client::builder().user_agent(agent).redirect(Policy::none()).no_proxy().build();
-        let client = client.map_err(|fault| fault.to_string())?;
+        let client = Clients::new(|client| client)?.direct();
         Ok(Self { client, clock, kept: Arc::new(Cache::new(MOST_KEPT)), under_way: Arc::default() })
     }
 

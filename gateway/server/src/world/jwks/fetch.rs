@@ -3,7 +3,6 @@
 //! Bounded in every way: two seconds to connect, five for all of it, 512 KiB per document. No redirect is
 //! followed, and nothing but `https` (`http` on loopback) is spoken, whatever a document says.
 
-use std::error::Error;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
@@ -12,31 +11,19 @@ use std::time::Duration;
 use openidconnect::core::CoreProviderMetadata;
 use portcullis_core::identify::fetchable;
 use portcullis_core::identify::jwks::{KeyOrigin, KeySet, SourceSpec};
-use reqwest::redirect::Policy;
-use reqwest::{Client, StatusCode, header};
+use reqwest::{StatusCode, header};
 use tokio::time::timeout;
+
+use crate::world::outside::{Clients, chain};
 
 const CONNECT: Duration = Duration::from_secs(2);
 const TOTAL: Duration = Duration::from_secs(5);
 
-pub(super) struct Fetcher {
-    /// For loopback, which no proxy of the environment can reach.
-    direct: Client,
-    outside: Client,
-}
+pub(super) struct Fetcher(Clients);
 
 impl Fetcher {
     pub(super) fn new() -> Result<Self, String> {
-        // The client has no cryptography of its own. An error means that somebody was first, which is fine.
-        if rustls::crypto::CryptoProvider::get_default().is_none() {
-            let _first = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        }
-        let builder = || {
-            let agent = concat!("portcullis/", env!("CARGO_PKG_VERSION"));
-            Client::builder().user_agent(agent).redirect(Policy::none()).connect_timeout(CONNECT).timeout(TOTAL)
-        };
-        let build = |builder: reqwest::ClientBuilder| builder.build().map_err(|fault| chain(&fault));
-        Ok(Self { direct: build(builder().no_proxy())?, outside: build(builder())? })
+        Clients::new(|client| client.connect_timeout(CONNECT).timeout(TOTAL)).map(Self)
     }
 
     /// The key set's document.
@@ -58,9 +45,9 @@ impl Fetcher {
         if !fetchable(url) {
             return Err(format!("`{url}` is not fetched: it is neither `https` nor on loopback"));
         }
-        let client = if url.starts_with("http:") { &self.direct } else { &self.outside };
         let told = |fault: reqwest::Error| format!("`{url}` cannot be fetched: {}", chain(&fault.without_url()));
-        let mut answer = client.get(url).header(header::ACCEPT, "application/json").send().await.map_err(told)?;
+        let mut answer =
+            self.0.to(url).get(url).header(header::ACCEPT, "application/json").send().await.map_err(told)?;
         if answer.status().is_redirection() {
             return Err(format!("`{url}` answered {}, and redirects are not followed", answer.status()));
         }
@@ -101,16 +88,4 @@ fn key_set_url(metadata: &[u8], issuer: &str) -> Result<String, String> {
         return Err(format!("the discovery document of `{issuer}` is that of another issuer"));
     }
     Ok(metadata.jwks_uri().url().to_string())
-}
-
-/// A fault and what lies beneath it.
-fn chain(fault: &dyn Error) -> String {
-    let mut text = fault.to_string();
-    let mut cause = fault.source();
-    while let Some(fault) = cause {
-        text.push_str(": ");
-        text.push_str(&fault.to_string());
-        cause = fault.source();
-    }
-    text
 }
