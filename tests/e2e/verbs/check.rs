@@ -135,3 +135,22 @@ async fn names_a_route_whose_policies_do_not_refuse() {
     assert_eq!(ran.code, Some(0));
     assert!(ran.stdout.contains("warning: route `item`: its policies do not refuse"), "{}", ran.stdout);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_policy_that_is_no_file_is_told_of_and_never_passed_over() {
+    let ground = ground().await;
+    ground.files.write("policies/folder.cedar/.keep", "");
+    std::os::unix::fs::symlink("nowhere", ground.files.path("policies/link.cedar")).unwrap();
+    let pipe = ground.files.path("policies/pipe.cedar");
+    assert!(std::process::Command::new("mkfifo").arg(pipe).status().unwrap().success());
+    let ran = binary::run(ground.folder.path(), &["check"]).await;
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(2), ""));
+    for wrong in [
+        "folder.cedar: cannot be read (it is no regular file)",
+        "link.cedar: does not exist",
+        "pipe.cedar: cannot be read (it is no regular file)",
+    ] {
+        assert!(ran.stderr.contains(&format!("policies/{wrong}")), "{wrong}: {}", ran.stderr);
+    }
+    assert!(ran.stderr.contains("make the file readable, or remove it"), "{}", ran.stderr);
+}

@@ -8,7 +8,8 @@ pub trait Source {
     /// The whole file. Paths are as the entry path was given: absolute, or relative to the working directory.
     fn read(&self, path: &Path) -> Result<Vec<u8>, FileFault>;
 
-    /// The files (not folders) directly in `folder`, each as `folder` joined with its name, in any order.
+    /// What lies directly in `folder`, each as `folder` joined with its name, in any order. What turns out to be no file
+    /// when it is read is a fault, and never passed over.
     fn list(&self, folder: &Path) -> Result<Vec<PathBuf>, FileFault>;
 
     /// An environment variable; `None` when it is not set or not UTF-8.

@@ -44,9 +44,11 @@ impl Source for Disk {
     fn list(&self, folder: &Path) -> Result<Vec<PathBuf>, FileFault> {
         let mut files = Vec::new();
         for entry in std::fs::read_dir(folder).map_err(fault)? {
-            let path = entry.map_err(fault)?.path();
-            if path.is_file() {
-                files.push(path);
+            let entry = entry.map_err(fault)?;
+            // Reading what is no file tells of it; an editor's lock, a hidden link to nowhere, is nobody's file.
+            let hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
+            if !hidden || entry.path().is_file() {
+                files.push(entry.path());
             }
         }
         Ok(files)

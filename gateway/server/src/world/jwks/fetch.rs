@@ -68,6 +68,10 @@ impl Fetcher {
 /// The document in a file.
 pub(super) fn file(path: &Path) -> Result<Vec<u8>, String> {
     let told = |fault: std::io::Error| format!("`{}` cannot be read: {fault}", path.display());
+    // Before it is opened: that alone would wait for whoever writes into a pipe.
+    if !std::fs::metadata(path).map_err(told)?.is_file() {
+        return Err(format!("`{}` is no regular file", path.display()));
+    }
     let mut document = Vec::new();
     // One byte more than allowed, so that the key set's own bound says what is wrong.
     let file = File::open(path).map_err(told)?;
