@@ -4,6 +4,7 @@
 //! clock; it asks a port.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 pub use crate::answer::{Answer, StoreDown};
 pub use crate::gather::Things;
@@ -15,6 +16,11 @@ use crate::moment::Now;
 /// The only source of time.
 pub trait Clock: Send + Sync {
     fn now(&self) -> Now;
+
+    /// [`Now::steady`] alone, where nobody asks for the time of day.
+    fn steady(&self) -> Duration {
+        self.now().steady
+    }
 }
 
 /// All ports of the journey, made once at start.

@@ -42,7 +42,7 @@ pub struct Snapshot {
     governance: Governance,
     judges: Arc<Judges>,
     config: Config,
-    public_url: String,
+    public_url: Arc<str>,
     entry: PathBuf,
     root: PathBuf,
     /// Every file, for the watcher.
@@ -101,7 +101,7 @@ impl Snapshot {
     }
 
     /// The origin clients know us by; empty when none is configured.
-    pub fn public_url(&self) -> &str {
+    pub fn public_url(&self) -> &Arc<str> {
         &self.public_url
     }
 

@@ -278,9 +278,9 @@ async fn logins(
 fn assertions(data: &Path, snapshot: &Snapshot) -> Result<Assertions, StartError> {
     let signing =
         PrivateKey::open_or_create(&data.join("assertion.key")).map_err(|e| StartError::World(e.to_string()))?;
-    let issuer = snapshot.public_url().to_owned();
-    let issuer = if issuer.is_empty() { "portcullis".to_owned() } else { issuer };
-    Assertions::new(signing.pkcs8(), signing.public_point(), issuer.into())
+    let issuer = Arc::clone(snapshot.public_url());
+    let issuer = if issuer.is_empty() { "portcullis".into() } else { issuer };
+    Assertions::new(signing.pkcs8(), signing.public_point(), issuer)
         .ok_or_else(|| StartError::World("`assertion.key` is unusable".to_owned()))
 }
 

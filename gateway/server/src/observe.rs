@@ -17,7 +17,7 @@ use portcullis_core::ports::Clock;
 use portcullis_core::trail::Trail;
 
 pub(crate) use decision::record;
-pub(crate) use ids::Ids;
+pub(crate) use ids::{Id, Ids};
 pub(crate) use kept::{Decision, Difference, Kept};
 pub(crate) use metrics::Metrics;
 pub(crate) use streams::{Streams, Target};
@@ -144,7 +144,7 @@ impl Recording {
 
 impl Drop for Recording {
     fn drop(&mut self) {
-        let now = self.ended.unwrap_or_else(|| self.clock.now().steady);
+        let now = self.ended.unwrap_or_else(|| self.clock.steady());
         if self.ended.is_none()
             && self.error.is_empty()
             && let Some((end, why)) = self.lease

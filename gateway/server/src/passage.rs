@@ -13,13 +13,15 @@ mod redirect;
 mod reserved;
 mod unseen;
 
-use std::panic::AssertUnwindSafe;
+use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures::FutureExt;
 use http::Version;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::proxy::{FailToProxy, ProxyHttp, Session};
@@ -87,17 +89,18 @@ struct Held {
 
 #[async_trait]
 impl ProxyHttp for Passage {
-    type CTX = Ctx;
+    /// Boxed, because Pingora moves it about, and its futures hold it several times.
+    type CTX = Box<Ctx>;
 
-    fn new_ctx(&self) -> Ctx {
-        Ctx::default()
+    fn new_ctx(&self) -> Box<Ctx> {
+        Box::default()
     }
 
-    fn allow_spawning_subrequest(&self, session: &Session, _: &Ctx) -> bool {
+    fn allow_spawning_subrequest(&self, session: &Session, _: &Box<Ctx>) -> bool {
         session.subrequest_ctx.is_none()
     }
 
-    async fn early_request_filter(&self, session: &mut Session, _: &mut Ctx) -> Result<()> {
+    async fn early_request_filter(&self, session: &mut Session, _: &mut Box<Ctx>) -> Result<()> {
         if !session.is_upgrade_req() {
             session.set_read_timeout(Some(self.shared.body_timeout));
         }
@@ -117,12 +120,19 @@ impl ProxyHttp for Passage {
     }
 
     /// A panic in a filter would drop the connection and skip `logging`; here it becomes a 500.
-    async fn request_filter(&self, session: &mut Session, ctx: &mut Ctx) -> Result<bool> {
+    async fn request_filter(&self, session: &mut Session, ctx: &mut Box<Ctx>) -> Result<bool> {
         if let Some(carried) = again::carried(session) {
             *ctx = carried?;
             return Ok(false);
         }
-        let travelled = AssertUnwindSafe(self.travel(session, ctx)).catch_unwind().await;
+        let travelled = {
+            let mut travel = pin!(self.travel(session, ctx));
+            poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| travel.as_mut().poll(cx))) {
+                Ok(polled) => polled.map(Ok),
+                Err(panicked) => Poll::Ready(Err(panicked)),
+            })
+            .await
+        };
         let turned = match travelled {
             Ok(Ok(())) if ctx.replay == body::Replay::InPlace => return Ok(false),
             Ok(Ok(())) => return again::forward(session, std::mem::take(ctx)).await.map(|()| true),
@@ -132,11 +142,16 @@ impl ProxyHttp for Passage {
         self.answer(session, ctx, turned).await.map(|()| true)
     }
 
-    async fn upstream_peer(&self, session: &mut Session, ctx: &mut Ctx) -> Result<Box<HttpPeer>> {
+    async fn upstream_peer(&self, session: &mut Session, ctx: &mut Box<Ctx>) -> Result<Box<HttpPeer>> {
         self.choose_peer(session, ctx)
     }
 
-    async fn upstream_request_filter(&self, _: &mut Session, head: &mut RequestHeader, ctx: &mut Ctx) -> Result<()> {
+    async fn upstream_request_filter(
+        &self,
+        _: &mut Session,
+        head: &mut RequestHeader,
+        ctx: &mut Box<Ctx>,
+    ) -> Result<()> {
         outgoing::dress(head, ctx, &self.shared)
     }
 
@@ -145,7 +160,7 @@ impl ProxyHttp for Passage {
         _: &mut Session,
         body: &mut Option<Bytes>,
         _: bool,
-        ctx: &mut Ctx,
+        ctx: &mut Box<Ctx>,
     ) -> Result<()> {
         if let Some(whole) = &ctx.body {
             *body = std::mem::take(&mut ctx.inject).then(|| whole.clone());
@@ -159,7 +174,7 @@ impl ProxyHttp for Passage {
         Ok(())
     }
 
-    fn fail_to_connect(&self, _: &mut Session, _: &HttpPeer, ctx: &mut Ctx, mut e: Box<Error>) -> Box<Error> {
+    fn fail_to_connect(&self, _: &mut Session, _: &HttpPeer, ctx: &mut Box<Ctx>, mut e: Box<Error>) -> Box<Error> {
         let retry =
             failure::note(&self.shared, ctx, &e, Failed::Connecting) && ctx.may_retry() && ctx.has_another_target();
         e.set_retry(retry);
@@ -171,7 +186,7 @@ impl ProxyHttp for Passage {
         _: &HttpPeer,
         session: &mut Session,
         mut e: Box<Error>,
-        ctx: &mut Ctx,
+        ctx: &mut Box<Ctx>,
         reused: bool,
     ) -> Box<Error> {
         let safe = session.req_header().method.is_safe();
@@ -185,7 +200,7 @@ impl ProxyHttp for Passage {
         e
     }
 
-    async fn response_filter(&self, session: &mut Session, head: &mut ResponseHeader, ctx: &mut Ctx) -> Result<()>
+    async fn response_filter(&self, session: &mut Session, head: &mut ResponseHeader, ctx: &mut Box<Ctx>) -> Result<()>
     where
         Self::CTX: Send + Sync,
     {
@@ -200,7 +215,7 @@ impl ProxyHttp for Passage {
         _: &mut Session,
         body: &mut Option<Bytes>,
         _: bool,
-        ctx: &mut Ctx,
+        ctx: &mut Box<Ctx>,
     ) -> Result<Option<Duration>> {
         if let (Some(recording), Some(body)) = (&mut ctx.recording, body) {
             // Should it be cut off, nobody else can tell how far it came.
@@ -209,7 +224,7 @@ impl ProxyHttp for Passage {
         Ok(None)
     }
 
-    async fn fail_to_proxy(&self, session: &mut Session, e: &Error, ctx: &mut Ctx) -> FailToProxy
+    async fn fail_to_proxy(&self, session: &mut Session, e: &Error, ctx: &mut Box<Ctx>) -> FailToProxy
     where
         Self::CTX: Send + Sync,
     {
@@ -222,7 +237,7 @@ impl ProxyHttp for Passage {
             None => failure::refusal(e, answered, reached),
         };
         let error_code = refusal.code.status().as_u16();
-        let now = self.now().steady;
+        let now = self.shared.world.clock.steady();
         if let Some(recording) = &mut ctx.recording {
             recording.trail.step(Stage::Forward, End::Refused(refusal.code), now);
             recording.trail.refusal = Some(refusal.clone());
@@ -236,7 +251,7 @@ impl ProxyHttp for Passage {
         FailToProxy { error_code, can_reuse_downstream: false }
     }
 
-    async fn logging(&self, session: &mut Session, _: Option<&Error>, ctx: &mut Ctx)
+    async fn logging(&self, session: &mut Session, _: Option<&Error>, ctx: &mut Box<Ctx>)
     where
         Self::CTX: Send + Sync,
     {
@@ -248,7 +263,7 @@ impl ProxyHttp for Passage {
             // What is left of the body must not be read as the next head.
             session.set_keepalive(None);
         }
-        let now = self.now();
+        let now = self.shared.world.clock.steady();
         if let (Some(upstream), Some(target)) = (&ctx.upstream, ctx.target)
             && session.response_written().is_some()
             && let Some(target) = upstream.target(target)
@@ -257,26 +272,32 @@ impl ProxyHttp for Passage {
             target.succeeded();
         }
         if let Some(recording) = &mut ctx.recording {
-            recording.ended = Some(now.steady);
+            recording.ended = Some(now);
             recording.status = session.response_written().map_or(0, |head| head.status.as_u16());
             let whole = ctx.body.as_ref().map(Bytes::len);
             recording.request_bytes = whole.unwrap_or_else(|| session.body_bytes_read()) as u64;
             recording.response_bytes = session.body_bytes_sent() as u64;
             recording.resends = ctx.attempts.saturating_sub(1);
             if ctx.attempts > 0 && recording.trail.refusal.is_none() {
-                recording.trail.step(Stage::Forward, End::Passed, now.steady);
+                recording.trail.step(Stage::Forward, End::Passed, now);
             }
         }
         // Dropping it writes the lines.
         ctx.recording = None;
     }
 
-    fn suppress_error_log(&self, _: &Session, _: &Ctx, _: &Error) -> bool {
+    fn suppress_error_log(&self, _: &Session, _: &Box<Ctx>, _: &Error) -> bool {
         // The access line says what happened.
         true
     }
 
-    fn suppress_proxy_warn_log(&self, _: &Session, _: &Ctx, _: &Error, _: pingora::proxy::ProxyWarnLogContext) -> bool {
+    fn suppress_proxy_warn_log(
+        &self,
+        _: &Session,
+        _: &Box<Ctx>,
+        _: &Error,
+        _: pingora::proxy::ProxyWarnLogContext,
+    ) -> bool {
         true
     }
 }
@@ -299,7 +320,7 @@ impl Passage {
             request_id: ids.request.clone(),
             cors: Vec::new(),
             clear_session: None,
-            base: snapshot.public_url().to_owned(),
+            base: Arc::clone(snapshot.public_url()),
             about: None,
         };
         let streams = Arc::clone(&self.shared.streams);
@@ -319,12 +340,12 @@ impl Passage {
             let request = match request {
                 Ok(request) => request,
                 Err(refusal) => {
-                    recording.trail.step(Stage::Accept, End::Refused(refusal.code), clock.now().steady);
+                    recording.trail.step(Stage::Accept, End::Refused(refusal.code), clock.steady());
                     recording.trail.refusal = Some(refusal.clone());
                     return Err(Turned::Refused(refusal));
                 }
             };
-            recording.trail.step(Stage::Accept, End::Passed, clock.now().steady);
+            recording.trail.step(Stage::Accept, End::Passed, clock.steady());
             if decide::is_asked(request.path.as_str()) {
                 let told = (&mut *recording, &mut ctx.envelope);
                 return Err(self.consult(&request, facts.trusted, &published, now, told).await);
@@ -375,11 +396,11 @@ impl Passage {
         let permit = match granted.body() {
             BodyPlan::Nothing | BodyPlan::Stream(_) => granted.admit_unread(trail)?,
             BodyPlan::Hold(most) => {
-                let rest = ctx.deadline.map(|end| end.saturating_sub(self.now().steady));
+                let rest = ctx.deadline.map(|end| end.saturating_sub(self.shared.world.clock.steady()));
                 let whole = match body::read_whole(session, most, rest, &self.shared).await {
                     Ok(read) => read,
                     Err(refusal) => {
-                        trail.step(Stage::Body, End::Refused(refusal.code), self.shared.world.clock.now().steady);
+                        trail.step(Stage::Body, End::Refused(refusal.code), self.shared.world.clock.steady());
                         trail.refusal = Some(refusal.clone());
                         return Err(refusal.into());
                     }
@@ -431,11 +452,11 @@ impl Passage {
     }
 
     fn choose_peer(&self, session: &mut Session, ctx: &mut Ctx) -> Result<Box<HttpPeer>> {
-        let now = self.now();
+        let now = self.shared.world.clock.steady();
         let Some(upstream) = ctx.upstream.as_ref().filter(|_| ctx.permit.is_some()) else {
             return Error::e_explain(ErrorType::InternalError, "no permit");
         };
-        let Some((index, target)) = upstream.choose(ctx.target, now.steady) else {
+        let Some((index, target)) = upstream.choose(ctx.target, now) else {
             return Error::e_explain(ErrorType::HTTPStatus(503), "all targets are away");
         };
         let Some(mut peer) = target.peer() else {

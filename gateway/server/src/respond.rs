@@ -4,6 +4,7 @@ mod page;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -17,17 +18,19 @@ pub(crate) use page::{escape, frame};
 
 use crate::login::login_address;
 
+use crate::observe::Id;
+
 /// What every answer of ours carries, whatever it says.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Envelope {
-    pub(crate) decision: String,
-    pub(crate) request_id: String,
+    pub(crate) decision: Id,
+    pub(crate) request_id: Id,
     /// CORS fields, where the route grants the origin.
     pub(crate) cors: Vec<(HeaderName, HeaderValue)>,
     /// `Set-Cookie` for when the cookie of a session that is over was shown.
     pub(crate) clear_session: Option<HeaderValue>,
     /// `https://app.example.com`, or empty: then references are relative to our own origin.
-    pub(crate) base: String,
+    pub(crate) base: Arc<str>,
     /// The request that another proxy asks about.
     pub(crate) about: Option<About>,
 }
@@ -78,6 +81,10 @@ impl Reply {
     }
 }
 
+pub(crate) static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// Fields that every answer has, with those of Pingora.
+const MOST_ADDED: usize = 7;
+
 /// At most this much of an unread body is swallowed so that the connection can live on.
 const MOST_SWALLOWED: u64 = 64 * 1024;
 /// And for at most this long.
@@ -96,7 +103,7 @@ pub(crate) async fn refuse(session: &mut Session, refusal: &Refusal, envelope: &
         Reply::new(refusal.code.status(), "text/html; charset=utf-8", page::refusal(refusal, envelope))
             .with(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(page::CONTENT_SECURITY_POLICY))
     } else {
-        let mut problem = refusal.problem(&envelope.decision, &envelope.request_id);
+        let mut problem = refusal.problem(envelope.decision.as_str(), envelope.request_id.as_str());
         problem.kind = format!("{}{}", envelope.base, problem.kind);
         problem.login_url = offer.map(|offer| login_address(&envelope.base, None, offer));
         let body = serde_json::to_vec(&problem).unwrap_or_default();
@@ -167,21 +174,23 @@ pub(crate) async fn send(session: &mut Session, mut reply: Reply, envelope: &Env
     if envelope.about.as_ref().is_some_and(|about| about.asks == Asks::TwoStatuses) {
         reply = understood(reply);
     }
-    let mut head = ResponseHeader::build(reply.status, Some(reply.fields.len() + 8))?;
+    let (mut head, ()) = http::Response::new(()).into_parts();
+    head.status = reply.status;
+    head.headers.reserve(reply.fields.len() + envelope.cors.len() + MOST_ADDED);
     for (name, value) in reply.fields.into_iter().chain(envelope.cors.iter().cloned()) {
-        head.append_header(name, value)?;
+        head.headers.append(name, value);
     }
-    if !head.headers.contains_key(header::CACHE_CONTROL) {
-        head.insert_header(header::CACHE_CONTROL, "no-store")?;
-    }
-    head.insert_header(header::X_CONTENT_TYPE_OPTIONS, "nosniff")?;
+    head.headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    head.headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     if !envelope.request_id.is_empty() {
-        head.insert_header("x-request-id", envelope.request_id.as_str())?;
+        head.headers.insert(&X_REQUEST_ID, envelope.request_id.field());
     }
     let bodiless = reply.status == StatusCode::NO_CONTENT || reply.status == StatusCode::NOT_MODIFIED;
     if !bodiless {
-        head.insert_header(header::CONTENT_LENGTH, reply.body.len())?;
+        head.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(reply.body.len()));
     }
+    // Names in lower case, but for those that Pingora spells as everybody does.
+    let head = ResponseHeader::from(head);
     settle_body(session).await;
     if bodiless || session.req_header().method == Method::HEAD {
         return session.write_response_header(Box::new(head), true).await;

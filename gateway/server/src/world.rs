@@ -12,11 +12,12 @@ pub mod redis;
 pub mod sqlite;
 pub mod store;
 pub(crate) mod things;
+mod tickets;
 
 use std::path::Path;
 use std::sync::Arc;
 
-use portcullis_core::config::{CountersConfig, StoreConfig};
+use portcullis_core::config::{CountersConfig, Secret, StoreConfig};
 use portcullis_core::ports::{Clock, Counters};
 use portcullis_core::snapshot::Snapshot;
 use rustls::server::ProducesTickets;
@@ -32,6 +33,14 @@ pub fn install_crypto() {
 /// Keys for session tickets, rotated by themselves; kept across reloads so that resumption survives them.
 pub(crate) fn tickets() -> Result<Arc<dyn ProducesTickets>, String> {
     rustls::crypto::aws_lc_rs::Ticketer::new().map_err(|error| format!("no keys for session tickets: {error}"))
+}
+
+/// The same for all who share `secret`.
+pub(crate) fn shared_tickets(secret: &Secret) -> Result<Arc<dyn ProducesTickets>, String> {
+    match tickets::SharedTickets::new(secret) {
+        Ok(tickets) => Ok(Arc::new(tickets)),
+        Err(_) => Err("no keys for session tickets follow from `tls.ticket_secret`".to_owned()),
+    }
 }
 
 /// Cores this process may use.

@@ -1,9 +1,11 @@
 //! Chosen by name, replaced without a restart, kept when the new one is broken.
 
-use portcullis_tests::site::Setup;
+use std::sync::Arc;
+
+use portcullis_tests::site::{Setup, Site};
 use portcullis_tests::within;
-use rustls::HandshakeKind;
 use rustls::version::{TLS12, TLS13};
+use rustls::{ClientConfig, HandshakeKind};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::{client, connect, leaf, shown, two};
@@ -89,15 +91,38 @@ async fn a_client_that_returns_resumes_its_session() {
         let client = client(site.ca(), &[version]);
         let mut kinds = Vec::new();
         for _ in 0..2 {
-            let mut stream = connect(site.address(), "app.test", &client).await.unwrap();
-            // The ticket of TLS 1.3 comes with the first answer.
-            let request = b"GET /a HTTP/1.1\r\nHost: app.test\r\nConnection: close\r\n\r\n";
-            stream.write_all(request).await.unwrap();
-            let mut answer = Vec::new();
-            within("an answer", stream.read_to_end(&mut answer)).await.unwrap();
-            assert!(answer.starts_with(b"HTTP/1.1 200"));
-            kinds.push(stream.get_ref().1.handshake_kind().unwrap());
+            kinds.push(visit(&site, &client).await);
         }
         assert_eq!(kinds, [HandshakeKind::Full, HandshakeKind::Resumed], "{version:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_resumes_at_another_replica_that_shares_the_secret_and_at_no_other() {
+    let start = |secret: &'static str| {
+        let section = format!("[tls]\nticket_secret = \"{secret}\"");
+        async move { Setup::new().route("all", "GET /a", "public", "").section(&section).start().await }
+    };
+    let shared = "a secret of more than thirty-two letters";
+    let (one, other) = (start(shared).await, start(shared).await);
+    let stranger = start("another secret, which is as long as that").await;
+    let ca = format!("{}{}{}", one.ca(), other.ca(), stranger.ca());
+    for version in [&TLS12, &TLS13] {
+        let client = client(&ca, &[version]);
+        let mut kinds = Vec::new();
+        for site in [&one, &other, &stranger] {
+            kinds.push(visit(site, &client).await);
+        }
+        assert_eq!(kinds, [HandshakeKind::Full, HandshakeKind::Resumed, HandshakeKind::Full], "{version:?}");
+    }
+}
+
+/// One request on a connection of its own; the ticket of TLS 1.3 comes with its answer.
+async fn visit(site: &Site, client: &Arc<ClientConfig>) -> HandshakeKind {
+    let mut stream = connect(site.address(), "app.test", client).await.unwrap();
+    stream.write_all(b"GET /a HTTP/1.1\r\nHost: app.test\r\nConnection: close\r\n\r\n").await.unwrap();
+    let mut answer = Vec::new();
+    within("an answer", stream.read_to_end(&mut answer)).await.unwrap();
+    assert!(answer.starts_with(b"HTTP/1.1 200"));
+    stream.get_ref().1.handshake_kind().unwrap()
 }

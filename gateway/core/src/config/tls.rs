@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use validator::Validate;
 
-use super::checks;
+use super::{Secret, checks};
 
 /// `[tls]`.
 #[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Validate)]
@@ -14,6 +14,10 @@ use super::checks;
 pub struct TlsConfig {
     /// The oldest version of TLS that is spoken.
     pub min_version: TlsVersion,
+    /// What replicas share so that a client resumes its TLS session at any of them: at least 32 characters, drawn at
+    /// random. The keys that seal sessions follow from it, and change every six hours. Default: each process draws keys
+    /// of its own.
+    pub ticket_secret: Option<Secret>,
     /// Certificates, chosen by the name the client asks for; the first answers clients that ask for none.
     #[validate(length(max = 1000), nested)]
     pub certificates: Vec<CertificateConfig>,

@@ -101,6 +101,9 @@ pub fn authority_of(target: &str) -> Option<&str> {
 
 /// What follows `http://` or `https://`, in any case.
 fn scheme_end(text: &str) -> Option<&str> {
+    if text.starts_with('/') {
+        return None;
+    }
     let (scheme, rest) = text.split_once("://")?;
     (scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https")).then_some(rest)
 }

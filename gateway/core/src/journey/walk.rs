@@ -81,6 +81,6 @@ impl<'a> Walk<'a> {
     }
 
     fn step(&mut self, stage: Stage, end: End) {
-        self.trail.step(stage, end, self.clock.now().steady);
+        self.trail.step(stage, end, self.clock.steady());
     }
 }

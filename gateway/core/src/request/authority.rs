@@ -38,10 +38,12 @@ impl<'a> Authority<'a> {
         if text.is_empty() {
             return Err(AuthorityFault::Empty);
         }
-        if text.contains('@') {
+        // One look at what nearly all are made of.
+        let plain = text.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b':'));
+        if !plain && text.contains('@') {
             return Err(AuthorityFault::UserInfo);
         }
-        if text.contains([',', ' ', '\t']) {
+        if !plain && text.contains([',', ' ', '\t']) {
             return Err(AuthorityFault::Several);
         }
         if let Some(literal) = text.strip_prefix('[') {
@@ -63,14 +65,14 @@ impl<'a> Authority<'a> {
 }
 
 fn host_name(name: &str) -> Result<Cow<'_, str>, AuthorityFault> {
-    let label_fits = |label: &str| {
+    let label_fits = |label: &[u8]| {
         !label.is_empty()
             && label.len() <= Authority::LONGEST_LABEL
-            && !label.starts_with('-')
-            && !label.ends_with('-')
-            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+            && !label.starts_with(b"-")
+            && !label.ends_with(b"-")
+            && label.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
     };
-    if name.len() > Authority::LONGEST_NAME || !name.split('.').all(label_fits) {
+    if name.len() > Authority::LONGEST_NAME || !name.as_bytes().split(|byte| *byte == b'.').all(label_fits) {
         return Err(AuthorityFault::BadHost);
     }
     if name.bytes().any(|byte| byte.is_ascii_uppercase()) {

@@ -73,7 +73,7 @@ pub fn compile(entry: &Path, source: &dyn Source) -> Result<Built, Vec<ConfigErr
     let by_name: HashMap<Arc<str>, usize> =
         rules.iter().enumerate().map(|(at, rules)| (Arc::clone(&rules.name), at)).collect();
     let Loaded { config, files, root, .. } = loaded;
-    let public_url = config.server.public_url.as_ref().map(|url| url.as_str().to_owned()).unwrap_or_default();
+    let public_url = config.server.public_url.as_ref().map_or("", crate::config::Origin::as_str).into();
     let files = files.into_iter().map(|file| file.path).chain(read.into_iter().map(|(path, _)| path)).collect();
     let snapshot = Snapshot {
         version,

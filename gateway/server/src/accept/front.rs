@@ -112,7 +112,8 @@ impl<A: HttpServerApp + Send + Sync + 'static> ServerApp for Front<A> {
         let tcp = *stream.into_any().downcast::<TcpStream>().ok()?;
         let stream = match &self.door {
             Door::Tls(policy) => {
-                let handshake = handshake(tcp, policy());
+                // Boxed, so that the connection does not carry its state for as long as it lives.
+                let handshake = Box::pin(handshake(tcp, policy()));
                 match tokio::time::timeout(self.limits.handshake_timeout, handshake).await {
                     Ok(Some(stream)) => stream,
                     Ok(None) => {
@@ -141,7 +142,7 @@ impl<A: HttpServerApp + Send + Sync + 'static> ServerApp for Front<A> {
             http1::serve(&self.inner, guarded, self.limits.keepalive_timeout, shutdown).await;
             return None;
         }
-        http2::serve(&self.inner, guarded, shutdown, &self.refused).await;
+        Box::pin(http2::serve(&self.inner, guarded, shutdown, &self.refused)).await;
         if flooded.load(Ordering::Relaxed) {
             self.metrics.connection(Outcome::Flooded);
         }

@@ -244,9 +244,6 @@ impl Guard {
                     scan.next_request();
                 }
                 self.begun = self.begun.saturating_add(1);
-                if self.deadline.is_none() {
-                    self.deadline = Some(Box::pin(tokio::time::sleep(self.limit)));
-                }
             }
             if scan.read(fresh.filled()).is_err() {
                 self.refuse();
@@ -262,6 +259,10 @@ impl Guard {
                 self.deadline = None;
                 self.state.store(OPEN, Ordering::Relaxed);
                 return Poll::Ready(Ok(()));
+            }
+            // Most heads come whole, and need no clock.
+            if self.deadline.is_none() {
+                self.deadline = Some(Box::pin(tokio::time::sleep(self.limit)));
             }
         }
     }

@@ -2,7 +2,7 @@
 //! even while there is none: its engine begins when a head is there to be read.
 
 use std::future::poll_fn;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,14 +22,17 @@ where
     A: HttpServerApp + Send + Sync + 'static,
 {
     let mut stop = shutdown.clone();
+    // Both live as long as the connection: to begin and forget them for each request costs more than to look at them.
+    let mut stopping = pin!(async move { stop.wait_for(|stop| *stop).await.is_ok() });
+    let mut silence = pin!(tokio::time::sleep(idle));
     let mut next: (Stream, Option<HttpPersistentSettings>) = (guarded, None);
     loop {
         let (mut stream, settings) = next;
         tokio::select! {
             biased;
             ready = head(&mut stream) => if ready == Ready::Never { return },
-            () = tokio::time::sleep(idle), if settings.is_some() => return,
-            _ = stop.wait_for(|stop| *stop) => return,
+            () = &mut silence, if settings.is_some() => return,
+            _ = &mut stopping => return,
         }
         let mut session = ServerSession::new_http1(stream);
         if let Some(settings) = settings {
@@ -40,7 +43,10 @@ where
             session.set_keepalive_reuses_remaining(most);
         }
         match inner.process_new_http(session, shutdown).await {
-            Some(reused) => next = reused.consume(),
+            Some(reused) => {
+                next = reused.consume();
+                silence.as_mut().reset(tokio::time::sleep(idle).deadline());
+            }
             None => return,
         }
     }

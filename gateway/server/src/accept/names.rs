@@ -9,14 +9,15 @@ use super::guard::Said;
 
 /// What is wrong with the method or the host of a head that is otherwise well-formed. `None`: nothing.
 pub(super) fn fault(head: &[u8]) -> Option<ScanFault> {
-    let mut lines = head.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
+    let mut lines = lines(head);
     let mut words = lines.next()?.split(|byte| *byte == b' ');
     if words.next() == Some(b"CONNECT") {
         return Some(ScanFault::Connect);
     }
     let target = words.next().unwrap_or_default();
-    let named = std::str::from_utf8(target).ok().and_then(authority_of);
-    if named.is_none() && !target.starts_with(b"/") {
+    let absolute = !target.starts_with(b"/");
+    let named = if absolute { std::str::from_utf8(target).ok().and_then(authority_of) } else { None };
+    if named.is_none() && absolute {
         return Some(ScanFault::TargetForm);
     }
     let path = target.split(|byte| *byte == b'?').next().unwrap_or_default();
@@ -35,7 +36,7 @@ pub(super) fn fault(head: &[u8]) -> Option<ScanFault> {
 
 /// What a head that is refused says of itself, as far as it can be told: visible ASCII alone, the query left out.
 pub(super) fn said(head: &[u8]) -> Said {
-    let mut lines = head.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
+    let mut lines = lines(head);
     let mut words = lines.next().unwrap_or_default().split(|byte| *byte == b' ');
     let method = shown(words.next().unwrap_or_default(), 32);
     let target = words.next().unwrap_or_default();
@@ -55,11 +56,23 @@ pub(crate) fn shown(bytes: &[u8], most: usize) -> Box<str> {
     bytes.iter().take(most).map(|byte| if byte.is_ascii_graphic() { char::from(*byte) } else { '?' }).collect()
 }
 
+fn lines(head: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = head;
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let end = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
+        let (line, after) = rest.split_at_checked(end)?;
+        rest = after.get(1..).unwrap_or_default();
+        Some(line.trim_ascii())
+    })
+}
+
 /// The value, where the line is a `Host`.
 fn host(line: &[u8]) -> Option<&[u8]> {
-    let mut parts = line.splitn(2, |byte| *byte == b':');
-    let name = parts.next()?;
-    parts.next().filter(|_| name.eq_ignore_ascii_case(b"host")).map(<[u8]>::trim_ascii)
+    let (name, value) = line.split_at_checked(b"host:".len())?;
+    name.eq_ignore_ascii_case(b"host:").then(|| value.trim_ascii())
 }
 
 #[cfg(test)]

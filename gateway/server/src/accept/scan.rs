@@ -146,7 +146,25 @@ impl Scan {
 }
 
 /// `tchar` of RFC 9110 §5.6.2.
-const fn is_token(byte: u8) -> bool {
+fn is_token(byte: u8) -> bool {
+    TOKEN.get(usize::from(byte)).copied().unwrap_or_default()
+}
+
+/// [`is_token`] of each byte.
+static TOKEN: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0u8;
+    #[expect(clippy::indexing_slicing, reason = "computed when it is compiled")]
+    loop {
+        table[byte as usize] = may_be_token(byte);
+        if byte == u8::MAX {
+            break table;
+        }
+        byte += 1;
+    }
+};
+
+const fn may_be_token(byte: u8) -> bool {
     matches!(byte,
         b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9'
         | b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'_' | b'`' | b'|' | b'~')

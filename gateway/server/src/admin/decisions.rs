@@ -145,7 +145,7 @@ fn events(heard: Receiver<Arc<Decision>>, wanted: Wanted) -> impl Stream<Item = 
         loop {
             match heard.recv().await {
                 Ok(decision) if wanted.picks(&decision) => {
-                    let event = Event::default().id(&decision.ids.decision).data(value(&decision).to_string());
+                    let event = Event::default().id(decision.ids.decision.as_str()).data(value(&decision).to_string());
                     return Some((Ok(event), (heard, wanted)));
                 }
                 Ok(_) => {}

@@ -51,8 +51,9 @@ impl Bound {
     }
 }
 
-/// Bytes read from a client at once, and held for as long as it is connected; Pingora's own is 64 KiB.
-const READ_BUFFER: usize = 8 * 1024;
+/// No buffer below TLS, which reads into one of its own, and none below the guard, which does too: Pingora's 64 KiB
+/// would be held for as long as a client is connected.
+const READ_BUFFER: usize = 0;
 /// Bytes of an answer that are written at once, below TLS.
 const WRITE_BUFFER: usize = 1460;
 

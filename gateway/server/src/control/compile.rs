@@ -14,6 +14,7 @@ use super::Published;
 use crate::accept::TlsPolicy;
 use crate::accept::tls::{Material, Oldest, clients};
 use crate::forward::{Peers, Upstream};
+use crate::world;
 
 /// How a fault of an upstream's `ca` is mended.
 const AUTHORITIES: &str =
@@ -137,7 +138,14 @@ fn tls(
         TlsVersion::V12 => Oldest::Tls12,
         TlsVersion::V13 => Oldest::Tls13,
     };
-    match TlsPolicy::compile(&materials, oldest, tickets) {
+    let shared = match config.ticket_secret.as_ref().map(world::shared_tickets).transpose() {
+        Ok(shared) => shared,
+        Err(message) => {
+            errors.push(ConfigError::of_file(root, message));
+            return None;
+        }
+    };
+    match TlsPolicy::compile(&materials, oldest, shared.as_ref().unwrap_or(tickets)) {
         Ok(policy) => Some(policy),
         Err(faults) => {
             errors.extend(faults.into_iter().map(|fault| {
@@ -204,5 +212,5 @@ fn peers<'a>(
             }
         }
     }
-    errors.is_empty().then_some(Peers { upstreams })
+    errors.is_empty().then_some(Peers::new(upstreams))
 }

@@ -4,8 +4,7 @@
 #[cfg(test)]
 mod tests;
 
-use http::{HeaderName, HeaderValue, StatusCode, header};
-use pingora::http::ResponseHeader;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use portcullis_core::request::cookies;
 
 /// Interim answers to one request; more are no hints any more (RFC 9110 §15.2 knows no bound).
@@ -26,62 +25,62 @@ pub(crate) enum Switch {
 ///
 /// # Errors
 /// What is wrong with the answer.
-pub(crate) fn clean(head: &mut ResponseHeader, switch: Switch) -> Result<(), &'static str> {
-    if head.status == StatusCode::SWITCHING_PROTOCOLS {
+pub(crate) fn clean(status: StatusCode, headers: &mut HeaderMap, switch: Switch) -> Result<(), &'static str> {
+    if status == StatusCode::SWITCHING_PROTOCOLS {
         if switch == Switch::NotAsked {
             // Whatever follows would be a conversation with the application that nobody decides about.
             return Err("it switches protocols, which nobody asked for");
         }
     } else {
-        one_length(head)?;
-        strip_connection(head);
+        one_length(status, headers)?;
+        strip_connection(headers);
     }
-    strip_cookies(head);
+    strip_cookies(headers);
     Ok(())
 }
 
 /// RFC 9112 §6: a client must not read another end of the answer than we did.
-fn one_length(head: &mut ResponseHeader) -> Result<(), &'static str> {
-    let mut codings = head.headers.get_all(header::TRANSFER_ENCODING).iter();
+fn one_length(status: StatusCode, headers: &mut HeaderMap) -> Result<(), &'static str> {
+    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
     let coding = codings.next();
     if coding.is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"chunked")) || codings.next().is_some() {
         return Err("its `Transfer-Encoding` is not exactly `chunked`");
     }
-    if head.status.is_informational() || head.status == StatusCode::NO_CONTENT {
-        head.remove_header(&header::CONTENT_LENGTH);
-        head.remove_header(&header::TRANSFER_ENCODING);
+    if status.is_informational() || status == StatusCode::NO_CONTENT {
+        headers.remove(header::CONTENT_LENGTH);
+        headers.remove(header::TRANSFER_ENCODING);
         return Ok(());
     }
-    let mut lengths = head.headers.get_all(header::CONTENT_LENGTH).iter();
+    let mut lengths = headers.get_all(header::CONTENT_LENGTH).iter();
     let (Some(length), Some(_)) = (lengths.next(), lengths.next()) else { return Ok(()) };
     // Pingora has refused those that differ.
     let length = length.clone();
-    head.remove_header(&header::CONTENT_LENGTH);
-    let _ = head.insert_header(header::CONTENT_LENGTH, length);
+    headers.remove(header::CONTENT_LENGTH);
+    headers.insert(header::CONTENT_LENGTH, length);
     Ok(())
 }
 
-fn strip_connection(head: &mut ResponseHeader) {
+fn strip_connection(headers: &mut HeaderMap) {
     let kept = [header::CONNECTION, header::CONTENT_LENGTH, header::TRANSFER_ENCODING];
-    let lines = head.headers.get_all(header::CONNECTION).iter();
+    let lines = headers.get_all(header::CONNECTION).iter();
     let names = lines.filter_map(|line| line.to_str().ok()).flat_map(|line| line.split(','));
     let named: Vec<HeaderName> =
         names.filter_map(|name| name.trim().parse().ok()).filter(|name| !kept.contains(name)).collect();
     for name in named.iter().chain(&ABOUT_THE_CONNECTION) {
-        head.remove_header(name);
+        headers.remove(name);
     }
 }
 
 /// Nobody but us sets our cookies.
-fn strip_cookies(head: &mut ResponseHeader) {
+fn strip_cookies(headers: &mut HeaderMap) {
     let ours = |value: &HeaderValue| cookies::is_ours(value.as_bytes());
-    if !head.headers.get_all(header::SET_COOKIE).iter().any(ours) {
+    if !headers.get_all(header::SET_COOKIE).iter().any(ours) {
         return;
     }
     let kept: Vec<HeaderValue> =
-        head.headers.get_all(header::SET_COOKIE).iter().filter(|value| !ours(value)).cloned().collect();
-    head.remove_header(&header::SET_COOKIE);
+        headers.get_all(header::SET_COOKIE).iter().filter(|value| !ours(value)).cloned().collect();
+    headers.remove(header::SET_COOKIE);
     for value in kept {
-        let _ = head.append_header(header::SET_COOKIE, value);
+        headers.append(header::SET_COOKIE, value);
     }
 }

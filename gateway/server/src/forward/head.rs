@@ -3,10 +3,13 @@
 #[cfg(test)]
 mod tests;
 
+use std::io::Write as _;
 use std::net::IpAddr;
 
-use http::{HeaderName, HeaderValue, header};
-use pingora::http::RequestHeader;
+use http::StatusCode;
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use pingora::Result;
+use pingora::http::{RequestHeader, ResponseHeader};
 use portcullis_core::request::cookies;
 
 /// Fields that rewrite a request's meaning in some framework behind us: never forwarded.
@@ -39,30 +42,51 @@ pub(crate) enum Peer {
     TrustedProxy,
 }
 
-/// Removes everything a client must not be able to say to the application.
-pub(crate) fn strip<'a>(
-    head: &mut RequestHeader,
-    peer: Peer,
-    consumed: &[HeaderName],
-    identity_names: impl Iterator<Item = &'a HeaderName>,
-) {
-    let mut gone: Vec<HeaderName> = consumed.to_vec();
-    gone.extend(identity_names.cloned());
-    for (name, value) in &head.headers {
+/// Fields that we add to a head, at most.
+const ADDED: usize = 12;
+
+/// Changes the fields of a head.
+///
+/// Pingora keeps the spelling of their names in a second map, into which each of our fields would go too, for more than
+/// all else we do to a head. It is given up here: names go on in lower case, as HTTP/2 and HTTP/3 have them anyway.
+pub(crate) fn change(head: &mut RequestHeader, change: impl FnOnce(&mut HeaderMap) -> Result<()>) -> Result<()> {
+    let path = head.uri.path_and_query().map(|path| path.as_str().as_bytes());
+    // What the client wrote, where it says more than the URI made of it.
+    let target = (path != Some(head.raw_path())).then(|| head.raw_path().to_vec());
+    let (nothing, ()) = http::Request::new(()).into_parts();
+    let mut parts = http::request::Parts::from(std::mem::replace(head, RequestHeader::from(nothing)));
+    // It grows as it must, should this fail.
+    let _ = parts.headers.try_reserve(ADDED);
+    let changed = change(&mut parts.headers);
+    *head = RequestHeader::from(parts);
+    if let Some(target) = target {
+        head.set_raw_path(&target)?;
+    }
+    changed
+}
+
+/// Removes everything a client must not be able to say to the application. `identity_names`: without [those that are
+/// ours](is_ours).
+pub(crate) fn strip(headers: &mut HeaderMap, peer: Peer, consumed: &[HeaderName], identity_names: &[HeaderName]) {
+    let gone = |name: &HeaderName, value: &HeaderValue| {
         let text = name.as_str();
-        let reserved = text.starts_with(OURS)
+        is_ours(name)
             || REWRITERS.contains(&text)
             || (peer == Peer::Stranger
-                && (FORWARDED.contains(&text) || text.starts_with(X_FORWARDED) || TRACING.contains(&text)));
-        if reserved || carries_our_key(value) {
-            gone.push(name.clone());
-        }
+                && (FORWARDED.contains(&text) || text.starts_with(X_FORWARDED) || TRACING.contains(&text)))
+            || carries_our_key(value)
+    };
+    let gone: Vec<HeaderName> =
+        headers.iter().filter(|(name, value)| gone(name, value)).map(|(name, _)| name.clone()).collect();
+    for name in consumed.iter().chain(identity_names).chain(&gone) {
+        headers.remove(name);
     }
-    for name in gone {
-        head.remove_header(&name);
-    }
-    strip_cookies(head);
-    join_cookies(head);
+    join_cookies(headers);
+}
+
+/// Whether a name is one that nobody but us may use, whatever is configured.
+pub(crate) fn is_ours(name: &HeaderName) -> bool {
+    name.as_str().starts_with(OURS)
 }
 
 /// By the last letter of the prefix, which is rare elsewhere.
@@ -73,55 +97,92 @@ fn carries_our_key(value: &HeaderValue) -> bool {
     begins.any(|begin| bytes.get(begin..).is_some_and(|text| text.starts_with(OUR_KEYS.as_bytes())))
 }
 
-/// Takes our own cookies out of `Cookie`, and leaves the others byte for byte.
-fn strip_cookies(head: &mut RequestHeader) {
-    let mine = |value: &HeaderValue| value.as_bytes().split(|b| *b == b';').any(cookies::is_ours);
-    if !head.headers.get_all(header::COOKIE).iter().any(mine) {
+/// Takes our own cookies out of `Cookie`, leaves the others byte for byte, and makes one line of them, however HTTP/2
+/// split it (RFC 9113 §8.2.3): outside HTTP/2 a second line is another request to some.
+fn join_cookies(headers: &mut HeaderMap) {
+    let mine = |value: &HeaderValue| value.as_bytes().split(|byte| *byte == b';').any(cookies::is_ours);
+    let mut lines = headers.get_all(header::COOKIE).iter();
+    let Some(first) = lines.next() else { return };
+    if lines.next().is_none() && !mine(first) {
         return;
     }
-    let others: Vec<HeaderValue> = head
-        .headers
-        .get_all(header::COOKIE)
-        .iter()
-        .filter_map(|value| {
-            let pairs = value.as_bytes().split(|byte| *byte == b';').map(<[u8]>::trim_ascii);
-            let others: Vec<&[u8]> = pairs.filter(|pair| !cookies::is_ours(pair)).collect();
-            if others.is_empty() { None } else { HeaderValue::from_bytes(&others.join(&b"; "[..])).ok() }
-        })
-        .collect();
-    head.remove_header(&header::COOKIE);
-    for value in others {
-        // A value made of a value that was there is one.
-        let _ = head.append_header(header::COOKIE, value);
+    let kept = |value: &HeaderValue| -> Option<Vec<u8>> {
+        if !mine(value) {
+            return Some(value.as_bytes().to_vec());
+        }
+        let pairs = value.as_bytes().split(|byte| *byte == b';').map(<[u8]>::trim_ascii);
+        let others: Vec<&[u8]> = pairs.filter(|pair| !cookies::is_ours(pair)).collect();
+        (!others.is_empty()).then(|| others.join(&b"; "[..]))
+    };
+    let lines: Vec<Vec<u8>> = headers.get_all(header::COOKIE).iter().filter_map(kept).collect();
+    headers.remove(header::COOKIE);
+    // A value made of values that were there is one.
+    if !lines.is_empty()
+        && let Ok(joined) = HeaderValue::try_from(lines.join(&b"; "[..]))
+    {
+        headers.insert(header::COOKIE, joined);
     }
 }
 
-/// One line, however HTTP/2 split it (RFC 9113 §8.2.3): outside HTTP/2 a second line is another request to some.
-fn join_cookies(head: &mut RequestHeader) {
-    let lines: Vec<&[u8]> = head.headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes).collect();
-    if lines.len() < 2 {
-        return;
-    }
-    let joined = HeaderValue::from_bytes(&lines.join(&b"; "[..]));
-    head.remove_header(&header::COOKIE);
-    // A value made of values that were there is one.
-    if let Ok(joined) = joined {
-        let _ = head.insert_header(header::COOKIE, joined);
-    }
-}
+static X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+static X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+static X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
 /// Says how the request reached us. The peer is appended to what a trusted proxy said.
-pub(crate) fn forwarded(head: &mut RequestHeader, peer: IpAddr, scheme: &'static str, host: &str) {
-    let before = head.headers.get("x-forwarded-for").and_then(|v| v.to_str().ok());
-    let chain = before.map_or_else(|| peer.to_string(), |before| format!("{before}, {peer}"));
-    put(head, "x-forwarded-for", &chain);
-    put(head, "x-forwarded-proto", scheme);
-    put(head, "x-forwarded-host", host);
+pub(crate) fn forwarded(headers: &mut HeaderMap, peer: IpAddr, scheme: &'static str, host: &str) {
+    let before = headers.get(&X_FORWARDED_FOR).and_then(|before| before.to_str().ok()).map(str::as_bytes);
+    let mut chain = Vec::with_capacity(before.map_or(0, |before| before.len() + 2) + 45);
+    if let Some(before) = before {
+        chain.extend_from_slice(before);
+        chain.extend_from_slice(b", ");
+    }
+    put_address(&mut chain, peer);
+    put(headers, &X_FORWARDED_FOR, chain);
+    headers.insert(&X_FORWARDED_PROTO, HeaderValue::from_static(scheme));
+    put(headers, &X_FORWARDED_HOST, host.as_bytes().to_vec());
+}
+
+/// As it is displayed, for less.
+fn put_address(text: &mut Vec<u8>, address: IpAddr) {
+    let IpAddr::V4(address) = address else {
+        // Writing to memory cannot fail.
+        let _ = write!(text, "{address}");
+        return;
+    };
+    for (at, octet) in address.octets().into_iter().enumerate() {
+        if at > 0 {
+            text.push(b'.');
+        }
+        if octet > 99 {
+            text.push(b'0' + octet / 100);
+        }
+        if octet > 9 {
+            text.push(b'0' + octet / 10 % 10);
+        }
+        text.push(b'0' + octet % 10);
+    }
 }
 
 /// A field of ours; absent when the value cannot be one.
-pub(crate) fn put(head: &mut RequestHeader, name: &'static str, value: &str) {
-    if head.insert_header(name, value).is_err() {
-        head.remove_header(name);
+fn put(headers: &mut HeaderMap, name: &'static HeaderName, value: Vec<u8>) {
+    match HeaderValue::try_from(value) {
+        Ok(value) => headers.insert(name, value),
+        Err(_) => headers.remove(name),
+    };
+}
+
+/// Changes the fields of an answer, as [`change`] does those of a request.
+pub(crate) fn change_answer<T>(head: &mut ResponseHeader, change: impl FnOnce(StatusCode, &mut HeaderMap) -> T) -> T {
+    // Kept only where it is not the usual one.
+    let phrase = head.get_reason_phrase().filter(|phrase| Some(*phrase) != head.status.canonical_reason());
+    let phrase = phrase.map(str::to_owned);
+    let (nothing, ()) = http::Response::new(()).into_parts();
+    let mut parts = http::response::Parts::from(std::mem::replace(head, ResponseHeader::from(nothing)));
+    let _ = parts.headers.try_reserve(ADDED);
+    let changed = change(parts.status, &mut parts.headers);
+    *head = ResponseHeader::from(parts);
+    if let Some(phrase) = phrase {
+        let _ = head.set_reason_phrase(Some(&phrase));
     }
+    changed
 }

@@ -15,6 +15,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::head;
 use super::health::{Failed, Health};
 use super::identity::IdentityNames;
 use super::tunnel::{Patience, Tunnels};
@@ -25,12 +26,20 @@ const STREAMS: usize = 100;
 /// All upstreams of one configuration, by index.
 pub(crate) struct Peers {
     pub(crate) upstreams: Vec<Arc<Upstream>>,
+    /// Every name under which some application learns who is calling, less those that are ours anyway: no client may
+    /// say any of them to any.
+    pub(crate) identity_names: Vec<HeaderName>,
 }
 
 impl Peers {
-    /// Every name under which some application learns who is calling: no client may say any of them to any.
-    pub(crate) fn identity_names(&self) -> impl Iterator<Item = &HeaderName> {
-        self.upstreams.iter().flat_map(|upstream| upstream.names.all())
+    pub(crate) fn new(upstreams: Vec<Arc<Upstream>>) -> Self {
+        let mut identity_names: Vec<HeaderName> = Vec::new();
+        for name in upstreams.iter().flat_map(|upstream| upstream.names.all()) {
+            if !head::is_ours(name) && !identity_names.contains(name) {
+                identity_names.push(name.clone());
+            }
+        }
+        Self { upstreams, identity_names }
     }
 }
 

@@ -65,10 +65,10 @@ pub(crate) fn record<'a>(view: &View<'a>) -> Record<'a> {
     let refusal = trail.refusal.as_ref();
     let faults = refusal.and_then(|refusal| refusal.extra.as_ref()).map_or(&[][..], |extra| &extra.errors);
     Record {
-        id: &ids.decision,
+        id: ids.decision.as_str(),
         timestamp: view.began.wall.micros(),
-        request_id: &ids.request,
-        trace_id: &ids.trace.trace_id,
+        request_id: ids.request.as_str(),
+        trace_id: ids.trace.trace_id.as_str(),
         config_version: view.config_version,
         method: &head.method,
         host: &head.host,

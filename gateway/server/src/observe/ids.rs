@@ -3,57 +3,106 @@
 #[cfg(test)]
 mod tests;
 
-use http::HeaderMap;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue};
 
 use crate::world::random;
+
+/// Random bytes of one request: for the decision, the trace and the span.
+const DRAWN: usize = 40;
+
+/// Where the parts stand in the one text that holds them: a `traceparent`, then the decision id.
+const TRACE: std::ops::Range<usize> = 3..35;
+const SPAN: std::ops::Range<usize> = 36..52;
+const PARENT: std::ops::Range<usize> = 0..55;
+const DECISION: std::ops::Range<usize> = 55..87;
 
 /// Made once per request from one draw of randomness.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Ids {
     /// 128 random bits in hexadecimal.
-    pub(crate) decision: String,
+    pub(crate) decision: Id,
     /// Kept from a trusted proxy, else made.
-    pub(crate) request: String,
+    pub(crate) request: Id,
     pub(crate) trace: TraceContext,
 }
+
+/// Visible ASCII, as it may stand in a field; cheap to clone.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Id(HeaderValue);
 
 /// W3C Trace Context: the trace we continue or began, and our own span in it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct TraceContext {
-    pub(crate) trace_id: String,
-    pub(crate) span_id: String,
-    pub(crate) sampled: bool,
+    pub(crate) trace_id: Id,
+    pub(crate) span_id: Id,
+    /// `traceparent` for the upstream, with our span as the parent.
+    pub(crate) parent: Id,
 }
 
 impl Ids {
     /// `trusted`: the peer is a trusted proxy, whose request id and trace are continued. Anybody else's
     /// are not believed: they could collide on purpose.
     pub(crate) fn make(headers: &HeaderMap, trusted: bool) -> Self {
-        let mut drawn = [0u8; 40];
+        let mut drawn = [0; DRAWN];
         // Ids name requests; they guard nothing. Where the system has no randomness they repeat, and the keys that
         // need it are refused elsewhere.
-        let _ = random::fill(&mut drawn);
+        let _ = random::fill_from_stock(&mut drawn);
         let (decision, rest) = drawn.split_at(16);
         let (trace, span) = rest.split_at(16);
-        let decision = hex(decision);
         let kept = |name: &str| if trusted { headers.get(name).and_then(|v| v.to_str().ok()) } else { None };
+        let continued = kept("traceparent").and_then(TraceContext::parse);
+
+        let mut text = [b'-'; DECISION.end];
+        put(&mut text, 0..2, b"00");
+        match continued {
+            Some((trace, _)) => put(&mut text, TRACE, trace.as_bytes()),
+            None => put_hex(&mut text, TRACE, trace),
+        }
+        put_hex(&mut text, SPAN, span);
+        put(&mut text, 53..55, if continued.is_none_or(|(_, sampled)| sampled) { b"01" } else { b"00" });
+        put_hex(&mut text, DECISION, decision);
+        let text = Bytes::from_owner(text);
+
+        let decision = Id::of(text.slice(DECISION));
         let request = match kept("x-request-id").filter(|id| is_plain_id(id)) {
-            Some(id) => id.to_owned(),
+            Some(id) => Id::of(Bytes::copy_from_slice(id.as_bytes())),
             None => decision.clone(),
         };
-        let continued = kept("traceparent").and_then(TraceContext::parse);
-        let (trace_id, sampled) = continued.unwrap_or_else(|| (hex(trace), true));
-        Self { decision, request, trace: TraceContext { trace_id, span_id: hex(span), sampled } }
+        let (trace_id, span_id) = (Id::of(text.slice(TRACE)), Id::of(text.slice(SPAN)));
+        let parent = Id::of(text.slice(PARENT));
+        Self { decision, request, trace: TraceContext { trace_id, span_id, parent } }
+    }
+}
+
+impl Id {
+    /// Empty where `text` is no field value; what is put together here is one.
+    pub(crate) fn of(text: Bytes) -> Self {
+        Self(HeaderValue::from_maybe_shared(text).unwrap_or(HeaderValue::from_static("")))
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        self.0.to_str().unwrap_or_default()
+    }
+
+    pub(crate) fn field(&self) -> HeaderValue {
+        self.0.clone()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl Default for Id {
+    fn default() -> Self {
+        Self(HeaderValue::from_static(""))
     }
 }
 
 impl TraceContext {
-    /// `traceparent` for the upstream, with our span as the parent.
-    pub(crate) fn header(&self) -> String {
-        format!("00-{}-{}-{}", self.trace_id, self.span_id, if self.sampled { "01" } else { "00" })
-    }
-
-    fn parse(text: &str) -> Option<(String, bool)> {
+    /// The trace, and whether it is sampled.
+    fn parse(text: &str) -> Option<(&str, bool)> {
         let mut parts = text.split('-');
         let (version, trace, span, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
         let lower_hex = |s: &str, n: usize| s.len() == n && s.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
@@ -66,7 +115,7 @@ impl TraceContext {
             && lower_hex(span, 16)
             && nonzero(span);
         let sampled = u8::from_str_radix(flags, 16).is_ok_and(|f| f & 1 == 1);
-        good.then(|| (trace.to_owned(), sampled))
+        good.then_some((trace, sampled))
     }
 }
 
@@ -74,9 +123,30 @@ fn is_plain_id(id: &str) -> bool {
     (8..=128).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
 }
 
-fn hex(bytes: &[u8]) -> String {
-    let digit = |nibble: u8| if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 };
-    let text: Vec<u8> = bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect();
-    // Digits are ASCII.
-    String::from_utf8(text).unwrap_or_default()
+/// Writes as much of `part` as there is room for.
+fn put(text: &mut [u8], at: std::ops::Range<usize>, part: &[u8]) {
+    for (place, byte) in text.get_mut(at).into_iter().flatten().zip(part) {
+        *place = *byte;
+    }
 }
+
+fn put_hex(text: &mut [u8], at: std::ops::Range<usize>, bytes: &[u8]) {
+    let places = text.get_mut(at).unwrap_or_default().as_chunks_mut::<2>().0;
+    for (place, byte) in places.iter_mut().zip(bytes) {
+        // Of the table's length: an index of one byte is always there.
+        *place = HEX.get(usize::from(*byte)).copied().unwrap_or_default();
+    }
+}
+
+/// The two digits of each byte.
+static HEX: [[u8; 2]; 256] = {
+    const DIGITS: [u8; 16] = *b"0123456789abcdef";
+    let mut table = [[0; 2]; 256];
+    let mut byte = 0;
+    #[expect(clippy::indexing_slicing, reason = "computed when it is compiled")]
+    while byte < 256 {
+        table[byte] = [DIGITS[byte >> 4], DIGITS[byte & 15]];
+        byte += 1;
+    }
+    table
+};

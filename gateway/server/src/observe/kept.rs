@@ -140,7 +140,7 @@ impl Kept {
     }
 
     pub(crate) fn find(&self, id: &str) -> Option<Arc<Decision>> {
-        self.ring.lock().decisions.iter().rev().find(|decision| decision.ids.decision == id).cloned()
+        self.ring.lock().decisions.iter().rev().find(|decision| decision.ids.decision.as_str() == id).cloned()
     }
 
     pub(crate) fn follow(&self) -> broadcast::Receiver<Arc<Decision>> {

@@ -19,14 +19,14 @@ use super::Ctx;
 const STAND_IN: &[u8] = b"0";
 
 /// The context that came along; `None` in a request of a client's.
-pub(super) fn carried(session: &mut Session) -> Option<Result<Ctx>> {
+pub(super) fn carried(session: &mut Session) -> Option<Result<Box<Ctx>>> {
     let carrier = session.subrequest_ctx.as_mut()?;
-    let carried = carrier.user_ctx_mut().and_then(|any| any.downcast_mut::<Option<Ctx>>()).and_then(Option::take);
+    let carried = carrier.user_ctx_mut().and_then(|any| any.downcast_mut::<Option<Box<Ctx>>>()).and_then(Option::take);
     Some(carried.ok_or_else(|| Error::explain(ErrorType::InternalError, "a subrequest without a permit")))
 }
 
 /// Sends the request on with `ctx`, and the answer back to the client.
-pub(super) async fn forward(session: &mut Session, ctx: Ctx) -> Result<()> {
+pub(super) async fn forward(session: &mut Session, ctx: Box<Ctx>) -> Result<()> {
     let carrier = SubrequestCtx::builder().body_mode(BodyMode::ExpectBody).user_ctx(Box::new(Some(ctx))).build();
     let spawner = session.subrequest_spawner.take();
     let spawner = spawner.ok_or_else(|| Error::explain(ErrorType::InternalError, "no subrequests here"))?;

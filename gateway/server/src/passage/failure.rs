@@ -17,7 +17,7 @@ pub(super) fn note(shared: &Shared, ctx: &mut Ctx, e: &Error, how: Failed) -> bo
     if let (Some(upstream), Some(index)) = (&ctx.upstream, ctx.target)
         && let Some(target) = upstream.target(index)
     {
-        target.failed(how, shared.world.clock.now().steady);
+        target.failed(how, shared.world.clock.steady());
         shared.streams.metrics.upstream_failures.with_label_values(&[&*upstream.name, kind(e)]).inc();
     }
     let late = ctx.lost_patience();

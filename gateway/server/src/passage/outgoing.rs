@@ -37,6 +37,9 @@ const TRICKLE: Duration = Duration::from_secs(5);
 /// How often an open stream asks whether its key was revoked; the bound of a revocation is one second.
 const ASKED_AGAIN: Duration = Duration::from_millis(500);
 
+static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+static DECISION: HeaderName = HeaderName::from_static("x-portcullis-decision");
+
 /// What the connection and the head tell, beyond the lifetime of their borrows.
 #[derive(Clone, Debug)]
 pub(crate) struct Facts {
@@ -127,41 +130,42 @@ pub(super) fn dress(upstream_head: &mut RequestHeader, ctx: &mut Ctx, shared: &S
         // What was matched is what is forwarded; nobody behind us is to make something else of the authority.
         upstream_head.set_raw_path(origin.as_bytes())?;
     }
-    let peer = if facts.trusted { Peer::TrustedProxy } else { Peer::Stranger };
-    head::strip(upstream_head, peer, permit.consumed(), published.peers.identity_names());
-    if let Some(address) = facts.peer {
-        head::forwarded(upstream_head, address, facts.scheme, &facts.host);
-    }
-    if permit.forwards_identity() {
-        upstream.names.write(permit.identity(), |name, value| {
-            // A name and a value that are well-formed; the head has room.
-            let _ = upstream_head.insert_header(name, value);
-        });
-        if upstream.spec.assertion && permit.identity().principal != Principal::Anonymous {
-            let now = shared.world.clock.now();
-            let Some(statement) = shared.assertions.about(permit.identity(), &upstream.name, now.wall) else {
-                return Error::e_explain(ErrorType::InternalError, "the assertion could not be signed");
-            };
-            upstream_head.insert_header(upstream.names.assertion.clone(), statement)?;
+    head::change(upstream_head, |headers| {
+        let peer = if facts.trusted { Peer::TrustedProxy } else { Peer::Stranger };
+        head::strip(headers, peer, permit.consumed(), &published.peers.identity_names);
+        if let Some(address) = facts.peer {
+            head::forwarded(headers, address, facts.scheme, &facts.host);
         }
-    }
-    if let Some(recording) = &ctx.recording {
-        head::put(upstream_head, "x-request-id", &recording.ids.request);
-        head::put(upstream_head, "traceparent", &recording.ids.trace.header());
-        head::put(upstream_head, "x-portcullis-decision", &recording.ids.decision);
-    }
-    if let Some(body) = &ctx.body {
-        // It was read here: its length is known, and 100 Continue was answered.
-        upstream_head.remove_header(&header::EXPECT);
-        upstream_head.remove_header(&header::TRANSFER_ENCODING);
-        upstream_head.insert_header(header::CONTENT_LENGTH, body.len())?;
-        if permit.plain().is_some() {
-            // What is forwarded is what was judged: the plain body. A digest of the coded one (RFC 9530) says nothing of it.
-            upstream_head.remove_header(&header::CONTENT_ENCODING);
-            upstream_head.remove_header("content-digest");
+        if permit.forwards_identity() {
+            upstream.names.write(permit.identity(), |name, value| drop(headers.insert(name, value)));
+            if upstream.spec.assertion && permit.identity().principal != Principal::Anonymous {
+                let now = shared.world.clock.now();
+                let statement = shared.assertions.about(permit.identity(), &upstream.name, now.wall);
+                let Some(statement) = statement else {
+                    return Error::e_explain(ErrorType::InternalError, "the assertion could not be signed");
+                };
+                headers.insert(upstream.names.assertion.clone(), statement);
+            }
         }
-    }
-    Ok(())
+        if let Some(recording) = &ctx.recording {
+            headers.insert(&respond::X_REQUEST_ID, recording.ids.request.field());
+            headers.insert(&TRACEPARENT, recording.ids.trace.parent.field());
+            headers.insert(&DECISION, recording.ids.decision.field());
+        }
+        if let Some(body) = &ctx.body {
+            // It was read here: its length is known, and 100 Continue was answered.
+            headers.remove(header::EXPECT);
+            headers.remove(header::TRANSFER_ENCODING);
+            headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
+            if permit.plain().is_some() {
+                // What is forwarded is what was judged: the plain body. A digest of the coded one (RFC 9530) says
+                // nothing of it.
+                headers.remove(header::CONTENT_ENCODING);
+                headers.remove("content-digest");
+            }
+        }
+        Ok(())
+    })
 }
 
 /// The answer on its way to the client.
@@ -173,37 +177,40 @@ pub(super) fn answer(session: &Session, head: &mut ResponseHeader, ctx: &mut Ctx
     if head.status.is_informational() {
         ctx.interim = ctx.interim.saturating_add(1);
     }
+    let many = ctx.interim > answer::MOST_INTERIM;
     let asked = permit.rules().websocket && session.is_upgrade_req();
-    let cleaned = answer::clean(head, if asked { Switch::Asked } else { Switch::NotAsked });
-    let cleaned =
-        cleaned.and(if ctx.interim > answer::MOST_INTERIM { Err("too many interim answers") } else { Ok(()) });
-    if let Err(why) = cleaned {
-        return Err(Error::explain(ErrorType::InvalidHTTPHeader, why).into_up());
-    }
-    for (name, value) in &ctx.envelope.cors {
-        if name == header::VARY {
-            let _ = head.append_header(name.clone(), value.clone());
-        } else {
-            let _ = head.insert_header(name.clone(), value.clone());
+    let switch = if asked { Switch::Asked } else { Switch::NotAsked };
+    let cleaned = head::change_answer(head, |status, headers| {
+        answer::clean(status, headers, switch)?;
+        if many {
+            return Err("too many interim answers");
         }
-    }
-    if permit.ended_session()
-        && let Some(published) = &ctx.published
-    {
-        let _ = head.append_header(header::SET_COOKIE, clear_session(&published.snapshot));
-    }
-    if !permit.limits().is_empty() {
-        for (name, value) in respond::rate_fields(permit.limits()) {
-            let _ = head.insert_header(name, value);
+        for (name, value) in &ctx.envelope.cors {
+            if name == header::VARY {
+                headers.append(name, value.clone());
+            } else {
+                headers.insert(name, value.clone());
+            }
         }
-    }
-    let _ = head.insert_header("x-request-id", ctx.envelope.request_id.as_str());
-    let identified = permit.identity().principal != Principal::Anonymous;
-    let silent = !head.headers.contains_key(header::CACHE_CONTROL) && !head.headers.contains_key(header::EXPIRES);
-    if identified && silent && !session.was_upgraded() {
-        let _ = head.insert_header(header::CACHE_CONTROL, "private, no-store");
-    }
-    Ok(())
+        if permit.ended_session()
+            && let Some(published) = &ctx.published
+        {
+            headers.append(header::SET_COOKIE, clear_session(&published.snapshot));
+        }
+        if !permit.limits().is_empty() {
+            for (name, value) in respond::rate_fields(permit.limits()) {
+                headers.insert(name, value);
+            }
+        }
+        headers.insert(&respond::X_REQUEST_ID, ctx.envelope.request_id.field());
+        let identified = permit.identity().principal != Principal::Anonymous;
+        let silent = !headers.contains_key(header::CACHE_CONTROL) && !headers.contains_key(header::EXPIRES);
+        if identified && silent && !session.was_upgraded() {
+            headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
+        }
+        Ok(())
+    });
+    cleaned.map_err(|why| Error::explain(ErrorType::InvalidHTTPHeader, why).into_up())
 }
 
 /// Whether another head follows this one.
@@ -307,7 +314,7 @@ fn is_stream(head: &ResponseHeader) -> bool {
 }
 
 /// The timeouts of one attempt. `Some`: until its answer begins, the connection has this patience.
-pub(super) fn bound(peer: &mut HttpPeer, ctx: &mut Ctx, now: Now, session: &mut Session) -> Option<Arc<Patience>> {
+pub(super) fn bound(peer: &mut HttpPeer, ctx: &mut Ctx, now: Duration, session: &mut Session) -> Option<Arc<Patience>> {
     let rules = ctx.permit.as_ref()?.rules();
     let deadline = ctx.deadline;
     let upgrade = rules.websocket && session.is_upgrade_req();
@@ -316,22 +323,22 @@ pub(super) fn bound(peer: &mut HttpPeer, ctx: &mut Ctx, now: Now, session: &mut 
     }
     if !rules.streams() {
         if let Some(deadline) = deadline {
-            let rest = deadline.saturating_sub(now.steady).max(Duration::from_millis(1));
+            let rest = deadline.saturating_sub(now).max(Duration::from_millis(1));
             peer.options.read_timeout = Some(peer.options.read_timeout.map_or(rest, |silence| silence.min(rest)));
         }
         // A head that trickles keeps within every timeout of one read. An upload may take as long as it likes.
-        let rest = deadline.map(|deadline| deadline.saturating_sub(now.steady));
+        let rest = deadline.map(|deadline| deadline.saturating_sub(now));
         let uploads = ctx.body.is_none() && accept::ends(session) == Stream::Open;
         if let Some(span) = rest.or_else(|| if uploads { None } else { patience(peer) }) {
             let span = span.saturating_add(TRICKLE);
             lease::ends_after(span);
             if let Some(recording) = &mut ctx.recording {
-                recording.lease = Some((now.steady.saturating_add(span), "timeout"));
+                recording.lease = Some((now.saturating_add(span), "timeout"));
             }
         }
         return None;
     }
-    let rest = deadline.map(|deadline| deadline.saturating_sub(now.steady));
+    let rest = deadline.map(|deadline| deadline.saturating_sub(now));
     let span = rest.or(peer.options.read_timeout);
     // A stream's own silence may last as long as its life, to which `lease` sees.
     peer.options.read_timeout = Some(rules.max_stream.unwrap_or(LONGEST_STREAM));

@@ -50,7 +50,7 @@ fn protected_resource(request: &Request<'_>, published: &Published) -> Option<Re
     if servers.is_empty() {
         return None;
     }
-    let resource = match snapshot.public_url() {
+    let resource = match &**snapshot.public_url() {
         "" => format!("{}://{}", request.scheme.as_str(), request.host),
         url => url.to_owned(),
     };

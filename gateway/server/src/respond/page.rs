@@ -48,8 +48,8 @@ pub(super) fn refusal(refusal: &Refusal, envelope: &Envelope) -> String {
             title = escape(row.title),
             detail = escape(detail),
             remedy = escape(remedy),
-            decision = escape(&envelope.decision),
-            request = escape(&envelope.request_id),
+            decision = escape(envelope.decision.as_str()),
+            request = escape(envelope.request_id.as_str()),
         ),
     )
 }

@@ -1,6 +1,6 @@
 use portcullis_core::refusal::{Challenge, Code, Fault, Refusal};
 
-use super::{Envelope, documentation, page, www_authenticate};
+use super::{Envelope, Id, documentation, page, www_authenticate};
 
 #[test]
 fn a_challenge_says_what_is_wrong_and_where_to_read_on() {
@@ -31,7 +31,8 @@ fn nothing_reaches_a_page_unescaped() {
     let hostile = "<script>\"'&";
     let fault = Fault { pointer: hostile.to_owned(), keyword: "type".into(), message: hostile.to_owned() };
     let refusal = Refusal::new(Code::SchemaViolation).detail(hostile).errors(vec![fault]);
-    let envelope = Envelope { decision: hostile.to_owned(), request_id: hostile.to_owned(), ..Envelope::default() };
+    let envelope =
+        Envelope { decision: Id::of(hostile.into()), request_id: Id::of(hostile.into()), ..Envelope::default() };
     let page = page::refusal(&refusal, &envelope);
     assert!(!page.contains("<script") && !page.contains(hostile), "{page}");
     assert_eq!(page.matches("&lt;script&gt;&quot;&#39;&amp;").count(), 5);

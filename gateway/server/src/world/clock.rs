@@ -1,6 +1,6 @@
 //! The one clock of the process.
 
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use portcullis_core::moment::{Moment, Now};
 use portcullis_core::ports::Clock;
@@ -35,5 +35,9 @@ pub(crate) fn system_time() -> SystemTime {
 impl Clock for SystemClock {
     fn now(&self) -> Now {
         Now { wall: Self::wall(), steady: self.began.elapsed() }
+    }
+
+    fn steady(&self) -> Duration {
+        self.began.elapsed()
     }
 }

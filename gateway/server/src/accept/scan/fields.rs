@@ -54,7 +54,12 @@ impl FieldLines {
                 self.name.push(byte.to_ascii_lowercase());
                 self.at = At::Name;
             }
-            (At::Name, b':') => self.at = At::Value,
+            (At::Name, b':') => {
+                if !matches!(self.name.text(), Some(b"host" | b"content-length" | b"transfer-encoding")) {
+                    self.name.spoil();
+                }
+                self.at = At::Value;
+            }
             (At::Name, b' ' | b'\t') => return Err(ScanFault::SpaceBeforeColon),
             (At::Name, _) if is_token(byte) => self.name.push(byte.to_ascii_lowercase()),
             (At::LineStart | At::Name, _) => return Err(ScanFault::FieldName),
@@ -72,8 +77,13 @@ impl FieldLines {
         Ok(Event::Nothing)
     }
 
-    /// How many of `bytes` are in the middle of a value too long to matter, and so need no look of their own.
-    pub(super) fn run(&self, bytes: &[u8]) -> usize {
+    /// Takes as many of `bytes` as go on with a name, or with a value that does not matter.
+    pub(super) fn run(&mut self, bytes: &[u8]) -> usize {
+        if self.at == At::Name {
+            let run = bytes.iter().position(|byte| !is_token(*byte)).unwrap_or(bytes.len());
+            self.name.push_name(bytes.get(..run).unwrap_or_default());
+            return run;
+        }
         if self.at != At::Value || self.name.matters() && self.value.matters() {
             return 0;
         }
@@ -84,7 +94,7 @@ impl FieldLines {
         whole + rest.iter().position(|byte| !is_text(*byte)).unwrap_or(rest.len())
     }
 
-    /// In lower case; `None` when too long to matter.
+    /// In lower case; `None` for one that does not matter.
     pub(super) fn name(&self) -> Option<&[u8]> {
         self.name.text()
     }
@@ -126,6 +136,21 @@ impl<const N: usize> Start<N> {
             }
             (Gap::None | Gap::Open | Gap::Spoilt, _) => self.gap = Gap::Spoilt,
         }
+    }
+
+    /// In lower case, many at a time.
+    fn push_name(&mut self, bytes: &[u8]) {
+        let fits = self.matters();
+        let places = self.bytes.get_mut(self.length..self.length.saturating_add(bytes.len()));
+        let Some(places) = places.filter(|_| fits) else { return self.spoil() };
+        for (place, byte) in places.iter_mut().zip(bytes) {
+            *place = byte.to_ascii_lowercase();
+        }
+        self.length += bytes.len();
+    }
+
+    fn spoil(&mut self) {
+        self.gap = Gap::Spoilt;
     }
 
     fn space(&mut self) {

@@ -76,7 +76,7 @@ impl HeadScan {
             if room == 0 {
                 return Err(if self.at == At::Fields { ScanFault::HeadTooLarge } else { ScanFault::TargetTooLong });
             }
-            let run = self.run(rest).min(room);
+            let run = self.run(rest.get(..room).unwrap_or(rest));
             if run > 0 {
                 facts.head_bytes += run;
                 rest = rest.get(run..).unwrap_or_default();
@@ -92,18 +92,13 @@ impl HeadScan {
         Ok(rest)
     }
 
-    /// How many of `bytes` change nothing.
-    fn run(&self, bytes: &[u8]) -> usize {
+    /// Takes as many of `bytes` as go on with what is being read.
+    fn run(&mut self, bytes: &[u8]) -> usize {
         match self.at {
             At::Target => bytes.iter().position(|byte| !is_target(*byte)).unwrap_or(bytes.len()),
             At::Fields => self.lines.run(bytes),
-            At::MethodFirst
-            | At::Method
-            | At::TargetFirst
-            | At::Version(_)
-            | At::LineEnd
-            | At::LineFeed
-            | At::Ended => 0,
+            At::Method => bytes.iter().position(|byte| !is_token(*byte)).unwrap_or(bytes.len()),
+            At::MethodFirst | At::TargetFirst | At::Version(_) | At::LineEnd | At::LineFeed | At::Ended => 0,
         }
     }
 

@@ -1,15 +1,22 @@
-use pingora::http::ResponseHeader;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use super::{Switch, clean};
 
+fn made(fields: &[(&'static str, &str)]) -> HeaderMap {
+    let pair =
+        |(name, value): &(&'static str, &str)| (HeaderName::from_static(name), HeaderValue::from_str(value).unwrap());
+    let mut headers = HeaderMap::new();
+    for (name, value) in fields.iter().map(pair) {
+        headers.append(name, value);
+    }
+    headers
+}
+
 /// What is left of an answer, or what is wrong with it.
 fn check(status: u16, fields: &[(&'static str, &str)], expected: Result<&[&str], &str>) {
-    let mut head = ResponseHeader::build(status, None).unwrap();
-    for (name, value) in fields {
-        head.append_header(*name, *value).unwrap();
-    }
-    let left = clean(&mut head, Switch::NotAsked).map(|()| {
-        let lines = head.headers.iter().map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()));
+    let mut headers = made(fields);
+    let left = clean(StatusCode::from_u16(status).unwrap(), &mut headers, Switch::NotAsked).map(|()| {
+        let lines = headers.iter().map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()));
         lines.collect::<Vec<_>>()
     });
     assert_eq!(
@@ -33,12 +40,9 @@ fn refuses_an_answer_of_two_readings() {
 fn refuses_to_leave_http_unasked() {
     let fields = [("upgrade", "websocket"), ("connection", "upgrade")];
     check(101, &fields, Err("it switches protocols, which nobody asked for"));
-    let mut head = ResponseHeader::build(101, None).unwrap();
-    for (name, value) in fields {
-        head.append_header(name, value).unwrap();
-    }
-    assert_eq!(clean(&mut head, Switch::Asked), Ok(()));
-    assert_eq!(head.headers.len(), 2, "a handshake is left whole");
+    let mut headers = made(&fields);
+    assert_eq!(clean(StatusCode::SWITCHING_PROTOCOLS, &mut headers, Switch::Asked), Ok(()));
+    assert_eq!(headers.len(), 2, "a handshake is left whole");
 }
 
 #[test]

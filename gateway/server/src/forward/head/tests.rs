@@ -1,22 +1,22 @@
 use std::net::IpAddr;
 
-use http::{HeaderName, HeaderValue};
-use pingora::http::RequestHeader;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use pingora::http::{RequestHeader, ResponseHeader};
 
-use super::{Peer, forwarded, put, strip};
+use super::{Peer, change, change_answer, forwarded, strip};
 
-fn head(fields: &[(&'static str, &str)]) -> RequestHeader {
-    let mut head = RequestHeader::build("GET", b"/", None).unwrap();
+fn head(fields: &[(&'static str, &str)]) -> HeaderMap {
+    let mut head = HeaderMap::new();
     for (name, value) in fields {
-        head.append_header(*name, HeaderValue::from_bytes(value.as_bytes()).unwrap()).unwrap();
+        head.append(name.parse::<HeaderName>().unwrap(), HeaderValue::from_bytes(value.as_bytes()).unwrap());
     }
     head
 }
 
 /// What is left, as `name: value` in order of names.
-fn left(head: &RequestHeader) -> Vec<String> {
+fn left(head: &HeaderMap) -> Vec<String> {
     let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
-    let mut left: Vec<_> = head.headers.iter().map(|(name, value)| format!("{name}: {}", text(value))).collect();
+    let mut left: Vec<_> = head.iter().map(|(name, value)| format!("{name}: {}", text(value))).collect();
     left.sort();
     left
 }
@@ -24,7 +24,7 @@ fn left(head: &RequestHeader) -> Vec<String> {
 fn stripped(peer: Peer, fields: &[(&'static str, &str)]) -> Vec<String> {
     let identity = [HeaderName::from_static("x-sub")];
     let mut head = head(fields);
-    strip(&mut head, peer, &[http::header::AUTHORIZATION], identity.iter());
+    strip(&mut head, peer, &[http::header::AUTHORIZATION], &identity);
     left(&head)
 }
 
@@ -136,8 +136,48 @@ fn appends_the_peer_to_what_a_trusted_proxy_said() {
 }
 
 #[test]
-fn a_value_that_cannot_be_a_field_leaves_none_behind() {
-    let mut head = head(&[("x-request-id", "old")]);
-    put(&mut head, "x-request-id", "a\nb");
-    assert_eq!(left(&head), Vec::<String>::new());
+fn a_host_that_cannot_be_a_field_leaves_none_behind() {
+    let mut head = head(&[("x-forwarded-host", "old")]);
+    forwarded(&mut head, IpAddr::from([0, 0, 0, 0]), "http", "a\nb");
+    assert_eq!(left(&head), ["x-forwarded-for: 0.0.0.0", "x-forwarded-proto: http"]);
+}
+
+#[test]
+fn writes_an_address_as_everybody_does() {
+    for address in ["1.20.99.100", "255.255.255.255", "10.0.0.1", "2001:db8::1", "::1"] {
+        let mut head = head(&[]);
+        forwarded(&mut head, address.parse().unwrap(), "https", "a");
+        assert_eq!(head.get("x-forwarded-for").unwrap(), address);
+    }
+}
+
+#[test]
+fn a_changed_head_keeps_its_target_and_its_fields() {
+    for target in ["/a?b=c", "/a\"b", "http://a.example/b?c", "/\u{e9}", "*"] {
+        let mut head = RequestHeader::build("POST", target.as_bytes(), None).unwrap();
+        head.append_header("X-One", "1").unwrap();
+        change(&mut head, |headers| {
+            headers.insert("x-two", HeaderValue::from_static("2"));
+            Ok(())
+        })
+        .unwrap();
+        assert_eq!((head.raw_path(), head.method.as_str()), (target.as_bytes(), "POST"));
+        assert_eq!(left(&head.headers), ["x-one: 1", "x-two: 2"]);
+    }
+}
+
+#[test]
+fn a_changed_answer_keeps_its_status_and_its_phrase() {
+    for phrase in ["OK", "Fine", ""] {
+        let mut head = ResponseHeader::build(200, None).unwrap();
+        head.set_reason_phrase(Some(phrase)).unwrap();
+        for value in ["a=1", "b=2"] {
+            head.append_header("Set-Cookie", value).unwrap();
+        }
+        change_answer(&mut head, |_, headers| {
+            headers.insert("x-two", HeaderValue::from_static("2"));
+        });
+        assert_eq!((head.status.as_u16(), head.get_reason_phrase()), (200, Some(phrase)));
+        assert_eq!(left(&head.headers), ["set-cookie: a=1", "set-cookie: b=2", "x-two: 2"]);
+    }
 }

@@ -1,7 +1,6 @@
 use std::sync::Arc;
 
-use http::HeaderName;
-use pingora::http::RequestHeader;
+use http::{HeaderMap, HeaderName};
 use portcullis_core::identify::{AuthMethod, Identity, Principal};
 
 use super::{IdentityNames, local_name};
@@ -18,9 +17,9 @@ fn names() -> IdentityNames {
 }
 
 fn written(identity: &Identity) -> Vec<String> {
-    let mut head = RequestHeader::build("GET", b"/", None).unwrap();
-    names().write(identity, |name, value| head.insert_header(name, value).unwrap());
-    head.headers.iter().map(|(name, value)| format!("{name}: {}", value.to_str().unwrap())).collect()
+    let mut head = HeaderMap::new();
+    names().write(identity, |name, value| drop(head.insert(name, value)));
+    head.iter().map(|(name, value)| format!("{name}: {}", value.to_str().unwrap())).collect()
 }
 
 fn user(subject: &str, groups: &[&str], email: Option<&str>) -> Identity {

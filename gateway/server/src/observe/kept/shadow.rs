@@ -68,7 +68,7 @@ impl Shadow {
             if known.examples.len() >= EXAMPLES {
                 known.examples.remove(0);
             }
-            known.examples.push(recording.ids.decision.clone());
+            known.examples.push(recording.ids.decision.as_str().to_owned());
         }
     }
 

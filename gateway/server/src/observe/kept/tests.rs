@@ -6,7 +6,7 @@ fn decision(weight: usize) -> Decision {
     Decision {
         number: 0,
         trail: Trail::default(),
-        ids: Ids { decision: String::new(), ..Ids::default() },
+        ids: Ids::default(),
         head: HeadFacts::default(),
         began: Now::default(),
         took: Duration::ZERO,
