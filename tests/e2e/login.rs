@@ -2,9 +2,11 @@
 
 mod begins;
 mod ended;
+mod me;
 mod refused;
 mod renewed;
 mod sessions;
+mod throttled;
 
 use portcullis_tests::client::Answer;
 use portcullis_tests::idp::Idp;

@@ -8,12 +8,14 @@
 
 mod addresses;
 mod config;
+mod failures;
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
 
 use addresses::AddressSet;
+use failures::Failures;
 
 use crate::answer::Answer;
 use crate::limit::Counters;
@@ -37,12 +39,16 @@ pub struct Guard {
     /// Names the counter, which all routes with the same quota share.
     prefix: Box<str>,
     name: Arc<str>,
+    failures: Failures,
     max_body: u64,
 }
 
 impl Guard {
     /// Where the operator says nothing: `600/min` for each address, as many at once.
     pub const RATE: Rate = Rate { requests: 600, window: std::time::Duration::from_mins(1) };
+
+    /// Where the operator says nothing: `300/min` bad credentials of one address, and 30 logins.
+    pub const FAILURES: Rate = Rate { requests: 300, window: std::time::Duration::from_mins(1) };
 
     /// Where the operator says nothing: bodies of up to 1 MiB.
     pub const MAX_BODY: u64 = 1 << 20;
@@ -59,6 +65,7 @@ impl Guard {
             quota,
             prefix: format!("g:{}-{}-{}:", quota.requests, quota.window.as_micros(), quota.burst).into(),
             name: Arc::from("address"),
+            failures: Failures::compile(config.failures.unwrap_or(Self::FAILURES))?,
             max_body: config.max_body.map_or(Self::MAX_BODY, |size| size.0),
         })
     }

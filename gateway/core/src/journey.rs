@@ -8,6 +8,7 @@
 //! ```
 
 mod ask;
+mod own;
 mod walk;
 
 use std::sync::Arc;
@@ -27,6 +28,7 @@ use crate::route::Params;
 use crate::snapshot::{Rules, Snapshot};
 use crate::trail::{Stage, Trail};
 use crate::validate::{BodyPlan, Judged};
+pub use own::{approach, whoever};
 use walk::Walk;
 
 /// How a request ends that does not go on to the application.
@@ -116,6 +118,8 @@ pub async fn decide(
     }
 
     let identified = rules.identify.caller(request, world.sources(), now).await;
+    let identified = identified
+        .map_err(|refusal| own::counted(&mut walk, (&rules.guard, rules.modes.guard), (request, world, now), refusal));
     let admitted = identified.and_then(|Caller { identity, ended_session }| {
         identity.admit(request.client, &rules.name).map(|identity| Caller { identity, ended_session })
     });

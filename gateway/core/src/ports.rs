@@ -11,6 +11,7 @@ pub use crate::gather::Things;
 use crate::identify::Sources;
 pub use crate::identify::{Introspection, KeySets, Keys, KeysUnavailable, Replays, RevokedTokens, Sessions};
 pub use crate::limit::Counters;
+use crate::limit::MemoryCounters;
 use crate::moment::Now;
 
 /// The only source of time.
@@ -37,6 +38,8 @@ pub struct World {
     pub things: Arc<dyn Things>,
     /// The counters named `memory`.
     pub local: Arc<dyn Counters>,
+    /// Credentials and logins that failed, of this process alone.
+    pub failures: Arc<MemoryCounters>,
     /// The counters shared by replicas; the local ones when no shared store is configured.
     pub shared: Arc<dyn Counters>,
 }

@@ -48,6 +48,15 @@ pub struct Extra {
     pub failure: Option<LoginFailure>,
     /// A cookie of a session that is no more was shown; it is to be taken away.
     pub ended_session: bool,
+    /// The credential was one that nobody gave out, as far as can be told.
+    pub guess: Option<Guess>,
+}
+
+/// A credential that does not verify: it may have been made up.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Guess {
+    /// The API key that it names.
+    pub account: Option<std::sync::Arc<str>>,
 }
 
 /// Under which word a challenge is made.

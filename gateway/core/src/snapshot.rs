@@ -1,6 +1,7 @@
 //! What is in force? The compiled configuration: immutable, loaded once per request, swapped whole.
 
 mod compile;
+mod own;
 mod rules;
 mod tools;
 
@@ -13,6 +14,7 @@ use std::sync::Arc;
 use http::Method;
 
 pub use compile::{Built, Folder, cedar_files, compile, policy_folder};
+pub use own::Own;
 pub use rules::{Modes, Rules};
 
 use crate::authorize::Policies;
@@ -41,6 +43,7 @@ pub struct Snapshot {
     policies: Policies,
     governance: Governance,
     judges: Arc<Judges>,
+    own: Own,
     config: Config,
     public_url: Arc<str>,
     entry: PathBuf,
@@ -84,6 +87,11 @@ impl Snapshot {
     /// Who may run this gateway.
     pub fn governance(&self) -> &Governance {
         &self.governance
+    }
+
+    /// What holds of our own pages, which are on no route.
+    pub fn own(&self) -> &Own {
+        &self.own
     }
 
     pub fn admin(&self) -> &AdminConfig {

@@ -21,7 +21,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("govern", &["authorize", "identify"]),
     ("guard", &["limit"]),
     ("identify", &[]),
-    ("journey", &["authorize", "cors", "gather", "identify", "ports", "route", "snapshot", "trail", "validate"]),
+    (
+        "journey",
+        &["authorize", "cors", "gather", "guard", "identify", "ports", "route", "snapshot", "trail", "validate"],
+    ),
     ("limit", &["identify"]),
     ("mode", &[]),
     ("moment", &[]),

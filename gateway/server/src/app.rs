@@ -15,7 +15,7 @@ use pingora::proxy::HttpProxy;
 use pingora::server::configuration::ServerConf;
 use portcullis_certs::PrivateKey;
 use portcullis_core::config::{AccessLog, ConfigError, Level};
-use portcullis_core::limit::Once;
+use portcullis_core::limit::{MemoryCounters, Once};
 use portcullis_core::moment::Moment;
 use portcullis_core::ports::{Clock, Counters, Replays, World};
 use portcullis_core::snapshot::Snapshot;
@@ -47,6 +47,9 @@ pub struct Options {
     /// Variables seen instead of the environment's.
     pub variables: HashMap<String, String>,
 }
+
+/// Addresses and keys whose failures are counted at once; some 3 MB when all are live.
+const MOST_FAILED: usize = 20_000;
 
 /// Why a gateway did not start.
 #[derive(Debug)]
@@ -115,7 +118,7 @@ impl Gateway {
         let store = Box::pin(world::store(&snapshot, &clock)).await.map_err(StartError::World)?;
         let admin_key_file =
             admin::ensure_key(&store.admin_key, &data, clock.now()).await.map_err(StartError::World)?;
-        let local: Arc<dyn Counters> = Arc::new(portcullis_core::limit::MemoryCounters::default());
+        let local: Arc<dyn Counters> = Arc::new(MemoryCounters::default());
         let shared_counters = world::counters(snapshot.counters(), &local).map_err(StartError::World)?;
         let places = Places { root: snapshot.root().to_owned(), copies: data.join("jwks") };
         let jwks = Arc::new(Jwks::new(Arc::clone(&clock), places).map_err(StartError::World)?);
@@ -124,7 +127,8 @@ impl Gateway {
         issuers.reconfigure(snapshot.introspecting());
         let assertions = assertions(&data, &snapshot)?;
         let replays: Arc<dyn Replays> = Arc::new(Once::new(Arc::clone(&shared_counters)));
-        let login = logins(&clock, &jwks, &replays, &store, &snapshot).await?;
+        let failures = Arc::new(MemoryCounters::new(MOST_FAILED));
+        let login = logins(&clock, &jwks, (&replays, &failures), &store, &snapshot).await?;
         let keeper = login.keeper.clone();
         let world = World {
             clock: Arc::clone(&clock),
@@ -136,6 +140,7 @@ impl Gateway {
             replays,
             sessions: Arc::new(login.keeper.clone()),
             local,
+            failures,
             shared: shared_counters,
         };
 
@@ -149,14 +154,7 @@ impl Gateway {
                 let jwks = Arc::clone(&jwks);
                 Box::new(move |published| jwks.reconfigure(&published.snapshot.token_sources()))
             },
-            {
-                let slot = admin_tls.clone();
-                Box::new(move |published| {
-                    if let Some(slot) = &slot {
-                        slot.replace(&published.tls);
-                    }
-                })
-            },
+            renewing(admin_tls.clone()),
         ];
         let publisher = Arc::new(Publisher::new(
             options.config.clone(),
@@ -257,11 +255,20 @@ impl Gateway {
     }
 }
 
+/// Gives the admin listener the certificates of each new configuration.
+fn renewing(slot: Option<admin::TlsSlot>) -> Subscriber {
+    Box::new(move |published| {
+        if let Some(slot) = &slot {
+            slot.replace(&published.tls);
+        }
+    })
+}
+
 /// Who lets people in and out.
 async fn logins(
     clock: &Arc<dyn Clock>,
     jwks: &Arc<Jwks>,
-    replays: &Arc<dyn Replays>,
+    (replays, failures): (&Arc<dyn Replays>, &Arc<MemoryCounters>),
     store: &Stored,
     snapshot: &Arc<Snapshot>,
 ) -> Result<Login, StartError> {
@@ -269,6 +276,7 @@ async fn logins(
         clock: Arc::clone(clock),
         key_sets: Arc::clone(jwks) as _,
         replays: Arc::clone(replays),
+        failures: Arc::clone(failures),
         sessions: store.sessions.clone(),
     };
     Login::open(needs, Arc::clone(snapshot)).await.map_err(StartError::World)

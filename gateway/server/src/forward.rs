@@ -11,5 +11,6 @@ mod tunnel;
 
 pub(crate) use assertion::Assertions;
 pub(crate) use health::Failed;
+pub(crate) use identity::local_name;
 pub(crate) use peers::{Peers, Upstream, become_tunnel};
 pub(crate) use tunnel::Patience;

@@ -24,6 +24,7 @@ mod visit;
 
 use std::sync::Arc;
 
+use portcullis_core::limit::MemoryCounters;
 use portcullis_core::moment::Now;
 use portcullis_core::ports::{Clock, KeySets, Replays};
 use portcullis_core::refusal::LoginFailure;
@@ -44,6 +45,7 @@ pub(crate) struct Login {
     clock: Arc<dyn Clock>,
     key_sets: Arc<dyn KeySets>,
     replays: Arc<dyn Replays>,
+    failures: Arc<MemoryCounters>,
     pub(crate) keeper: Keeper,
     providers: Arc<provider::Desk>,
     /// Of flows; shared by all replicas.
@@ -55,6 +57,7 @@ pub(crate) struct Needs {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) key_sets: Arc<dyn KeySets>,
     pub(crate) replays: Arc<dyn Replays>,
+    pub(crate) failures: Arc<MemoryCounters>,
     pub(crate) sessions: SessionList,
 }
 
@@ -62,14 +65,14 @@ impl Login {
     /// # Errors
     /// Why the key of flows, or an HTTPS client, cannot be had.
     pub(crate) async fn open(needs: Needs, snapshot: Arc<Snapshot>) -> Result<Self, String> {
-        let Needs { clock, key_sets, replays, sessions } = needs;
+        let Needs { clock, key_sets, replays, failures, sessions } = needs;
         let mut fresh = [0; 32];
         random::fill(&mut fresh).map_err(|fault| fault.to_string())?;
         let key = sessions.shared_key("login-flow-key", fresh, clock.now().wall).await.map_err(|e| e.to_string())?;
         let sealer = Sealer::new(&key, "flow").map_err(|_| "the key of logins is unusable".to_owned())?;
         let providers = Arc::new(provider::Desk::new(Arc::clone(&clock))?);
         let keeper = Keeper::new(sessions, Arc::clone(&clock), Arc::clone(&providers), Arc::clone(&key_sets), snapshot);
-        Ok(Self { clock, key_sets, replays, keeper, providers, sealer })
+        Ok(Self { clock, key_sets, replays, failures, keeper, providers, sealer })
     }
 
     fn now(&self) -> Now {

@@ -8,6 +8,7 @@ mod body;
 mod decide;
 mod failure;
 mod login;
+mod me;
 mod outgoing;
 mod redirect;
 mod reserved;
@@ -350,10 +351,15 @@ impl Passage {
                 let told = (&mut *recording, &mut ctx.envelope);
                 return Err(self.consult(&request, facts.trusted, &published, now, told).await);
             }
+            if me::is_asked(request.path.as_str()) {
+                ctx.envelope.cors = snapshot.own().cors_fields(&request);
+                return Err(self.whoever(&request, snapshot, now, &mut recording.trail).await);
+            }
             if let Some(reply) = reserved::answer(&request, &published, &self.shared) {
                 return Err(reply);
             }
             if let Some(place) = Place::of(request.path.as_str()) {
+                journey::approach(&request, snapshot, &self.shared.world, now, &mut recording.trail)?;
                 Err(Visit::of(place, &request, snapshot))
             } else {
                 let granted = journey::decide(&request, snapshot, &self.shared.world, now, &mut recording.trail).await;

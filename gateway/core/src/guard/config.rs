@@ -29,6 +29,9 @@ pub struct GuardConfig {
     pub rate: Option<Rate>,
     /// How many of them may come at once. Default: as many as `rate` allows in its span.
     pub burst: Option<u64>,
+    /// How often credentials of one address may fail to verify, and those of one API key wherever they come from; of
+    /// logins a tenth. Further ones get 429; whoever shows a good one is never held up. Default `300/min`.
+    pub failures: Option<Rate>,
     /// The largest body. Default `1MiB`.
     pub max_body: Option<Size>,
 }
@@ -44,6 +47,7 @@ impl GuardConfig {
             deny: self.deny.as_ref().or(defaults.deny.as_ref()).cloned(),
             rate: self.rate.or(defaults.rate),
             burst: self.burst.or(if self.rate.is_none() { defaults.burst } else { None }),
+            failures: self.failures.or(defaults.failures),
             max_body: self.max_body.or(defaults.max_body),
         }
     }

@@ -157,3 +157,26 @@ fn lets_a_route_override_value_by_value() {
     check("deny = []\nburst = 2", "mode = 'shadow'\ndeny = []\nrate = '600/min'\nburst = 2\nmax_body = '1KiB'");
     check("rate = '1/s'", "mode = 'shadow'\ndeny = ['10.0.0.0/8']\nrate = '1/s'\nmax_body = '1KiB'");
 }
+
+#[test]
+fn failures_are_counted_apart_by_address_key_and_login() {
+    let guard = guard("failures = '20/min'");
+    let counters = MemoryCounters::default();
+    let (one, other): (IpAddr, IpAddr) = ([198, 51, 100, 1].into(), [198, 51, 100, 2].into());
+    let failed = |address: IpAddr, account| guard.failed(address, account, &counters, Now::default()).is_ok();
+    assert_eq!((0..21).filter(|_| failed(one, None)).count(), 20);
+    assert!(failed(other, None), "another address");
+    assert_eq!((0..21).filter(|at| failed([203, 0, 113, *at].into(), Some("key"))).count(), 20, "one key");
+    assert!(failed([203, 0, 113, 99].into(), Some("another")));
+    for _ in 0..2 {
+        assert!(guard.may_log_in(one, &counters, Now::default()).is_ok(), "looking costs nothing");
+        assert!(guard.may_log_in(one, &counters, Now::default()).is_ok());
+        guard.login_failed(one, &counters, Now::default());
+    }
+    let refusal = guard.may_log_in(one, &counters, Now::default()).unwrap_err();
+    let extra = refusal.extra.unwrap();
+    assert_eq!((refusal.code, extra.retry_after), (Code::RateLimited, Some(Duration::from_secs(30))));
+    assert!(guard.may_log_in(other, &counters, Now::default()).is_ok());
+    let later = Now { steady: Duration::from_secs(31), ..Now::default() };
+    assert!(guard.may_log_in(one, &counters, later).is_ok());
+}

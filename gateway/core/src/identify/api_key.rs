@@ -93,16 +93,16 @@ fn judge(key: &KeyText<'_>, record: Option<Arc<KeyRecord>>, now: Now) -> Result<
     let is_old = verify_slices_are_equal(&hash, &old).is_ok() && now.wall < until;
     let secret = verify_slices_are_equal(&hash, &expected).is_ok() || is_old;
     let Some(record) = record else {
-        return Err(refuse::api_key(format!("the key `{}` is unknown", key.id())));
+        return Err(refuse::api_key_of(key.id(), "is unknown"));
     };
     if !secret {
-        return Err(refuse::api_key(format!("the secret of key `{}` is wrong", key.id())));
+        return Err(refuse::api_key_of(key.id(), "has another secret"));
     }
     if record.revoked_at.is_some() {
-        return Err(refuse::api_key(format!("the key `{}` is revoked", key.id())));
+        return Err(refuse::api_key_of(key.id(), "is revoked"));
     }
     if record.expires_at.is_some_and(|end| now.wall >= end) {
-        return Err(refuse::api_key(format!("the key `{}` has expired", key.id())));
+        return Err(refuse::api_key_of(key.id(), "has expired"));
     }
     Ok(record)
 }

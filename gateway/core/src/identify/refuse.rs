@@ -7,13 +7,20 @@ use std::time::Duration;
 use super::KeysUnavailable;
 use super::step_up::StepUp;
 use crate::answer::StoreDown;
-use crate::refusal::{Challenge, Code, Refusal, Scheme};
+use crate::refusal::{Challenge, Code, Guess, Refusal, Scheme};
 
 /// Keys come back with the issuer, so asking sooner is of no use.
 const UNTIL_KEYS: Duration = Duration::from_secs(5);
 const UNTIL_STORE: Duration = Duration::from_secs(1);
 
 pub(super) fn token(why: &'static str) -> Refusal {
+    let mut refusal = unfit_token(why);
+    refusal.extra_mut().guess = Some(Guess::default());
+    refusal
+}
+
+/// A token that its issuer did give out.
+fn unfit_token(why: &'static str) -> Refusal {
     Refusal::new(Code::InvalidToken).because(why).challenge(challenge("invalid_token", "the token does not verify"))
 }
 
@@ -26,7 +33,17 @@ pub(super) fn expired_token() -> Refusal {
 
 /// One public text for every kind of bad key, so that nobody learns which ids exist.
 pub(super) fn api_key(why: impl Into<Cow<'static, str>>) -> Refusal {
-    Refusal::new(Code::InvalidApiKey).because(why).challenge(challenge("invalid_token", "the API key does not verify"))
+    let challenge = challenge("invalid_token", "the API key does not verify");
+    let mut refusal = Refusal::new(Code::InvalidApiKey).because(why).challenge(challenge);
+    refusal.extra_mut().guess = Some(Guess::default());
+    refusal
+}
+
+/// As [`api_key`], where it is known which key was tried.
+pub(super) fn api_key_of(id: &str, why: &'static str) -> Refusal {
+    let mut refusal = api_key(format!("the key `{id}` {why}"));
+    refusal.extra_mut().guess = Some(Guess { account: Some(id.into()) });
+    refusal
 }
 
 /// Nothing was shown, so the challenge names no error (RFC 6750 §3).
@@ -83,7 +100,7 @@ pub(super) fn certificate(why: &'static str) -> Refusal {
 }
 
 pub(super) fn revoked_token() -> Refusal {
-    token("the token was taken back: it is on the list of revocations")
+    unfit_token("the token was taken back: it is on the list of revocations")
 }
 
 /// RFC 9470 §3.

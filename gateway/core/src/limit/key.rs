@@ -50,7 +50,7 @@ impl KeyText {
         Arc::from(text.unwrap_or_default())
     }
 
-    fn push_id(&mut self, id: &str) {
+    pub(crate) fn push_id(&mut self, id: &str) {
         if id.len() <= LONGEST_PLAIN {
             self.push("=");
             self.push(id);

@@ -8,6 +8,7 @@ use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use shard::Shard;
 
@@ -54,6 +55,20 @@ impl MemoryCounters {
 
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// One charge, without a port between.
+    pub fn judge(&self, charge: &Charge, now: Now) -> Verdict {
+        // INVARIANT: every key has a home.
+        self.judge_one(charge, gcra::micros(now.steady)).unwrap_or(REFUSED)
+    }
+
+    /// What [`Self::judge`] would say, without charging.
+    pub fn look(&self, charge: &Charge, now: Now) -> Verdict {
+        let Some(shard) = self.shards.get(self.home(&charge.key)) else { return REFUSED };
+        let shard = locked(shard);
+        let now = shard.latest.max(gcra::micros(now.steady));
+        gcra::charge(shard.tat(&charge.key, now), charge.quota.into(), now).0
     }
 
     fn home(&self, key: &str) -> usize {
@@ -132,6 +147,10 @@ impl Counters for MemoryCounters {
         })
     }
 }
+
+/// Of a key without a home, which there is not.
+const REFUSED: Verdict =
+    Verdict { allowed: false, remaining: 0, retry_after: Duration::from_secs(1), reset: Duration::from_secs(1) };
 
 /// One charge on its way: where it belongs, what the cell says, what it would say.
 struct Step<'a> {

@@ -114,6 +114,39 @@ impl LoginFailure {
         self.row().name
     }
 
+    /// Whether somebody may be trying things out: what neither the provider nor the operator has to answer for.
+    pub const fn is_guess(self) -> bool {
+        match self {
+            Self::AtHashMismatch
+            | Self::AudienceMismatch
+            | Self::CallbackIncomplete
+            | Self::CallbackPathMismatch
+            | Self::CodeRefused
+            | Self::CookieNotReturned
+            | Self::IdTokenInvalid
+            | Self::IssuerMismatch
+            | Self::NonceMismatch
+            | Self::ProviderUnknown
+            | Self::StateUnknown
+            | Self::SubjectMismatch => true,
+            Self::AccessDenied
+            | Self::AuthenticationInsufficient
+            | Self::ClaimsUnusable
+            | Self::ClientRefused
+            | Self::ClockSkew
+            | Self::IdTokenMissing
+            | Self::MembershipMissing
+            | Self::ProviderRefused
+            | Self::ProviderUnreachable
+            | Self::RedirectUriNotRegistered
+            | Self::StoreUnavailable
+            | Self::TokenEndpointRefused
+            | Self::TooManyFailures
+            | Self::UserinfoMismatch
+            | Self::UserinfoUnreadable => false,
+        }
+    }
+
     /// The refusal of one who could not log in. `why` is for the operator.
     pub fn refusal(self, why: impl std::fmt::Display) -> Refusal {
         let row = self.row();
@@ -288,7 +321,7 @@ impl LoginFailure {
                 ..row(
                     "too_many_failures",
                     "Too many logins from your network have failed.",
-                    "Who fails from that address: the decision log.",
+                    "Who fails from that address: the decision log. `guard.failures` says how often is too often.",
                     "Wait a minute, and log in again from the application.",
                 )
             },

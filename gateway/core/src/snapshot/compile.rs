@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::Snapshot;
+use super::{Own, Snapshot};
 use crate::config::{ConfigError, ContentHash, Loaded, PathPart, Source, load};
 use crate::framing::{Framing, Limits};
 use crate::identify::{Bearer, Certificates, Judges, Providers};
@@ -36,6 +36,9 @@ pub fn compile(entry: &Path, source: &dyn Source) -> Result<Built, Vec<ConfigErr
     let judges = Arc::new(judges);
     let governance = governance::compile(&mut work, source, &judges);
 
+    let own =
+        Own::compile(&loaded.config, &judges).map_err(|(key, message)| work.refuse(&[key.into()], message, "")).ok();
+
     let things = things(&mut work, source);
     let mut entries = Vec::new();
     let mut rules = Vec::new();
@@ -55,7 +58,8 @@ pub fn compile(entry: &Path, source: &dyn Source) -> Result<Built, Vec<ConfigErr
     let table = if work.errors.is_empty() { table(&mut work, entries) } else { None };
     clashes(&mut work, &rules);
     note_certificates(&mut work, source);
-    let (Some(policies), Some(governance), Some(table), true) = (policies, governance, table, work.errors.is_empty())
+    let (Some(policies), Some(governance), Some(own), Some(table), true) =
+        (policies, governance, own, table, work.errors.is_empty())
     else {
         return Err(work.into_errors());
     };
@@ -84,6 +88,7 @@ pub fn compile(entry: &Path, source: &dyn Source) -> Result<Built, Vec<ConfigErr
         policies: policies.policies,
         governance,
         judges,
+        own,
         config,
         public_url,
         entry: entry.to_owned(),

@@ -165,6 +165,7 @@ impl Ground {
             replays: Arc::new(Once::new(Arc::clone(&shared))),
             sessions: Arc::new(Nobody),
             local,
+            failures: Arc::new(MemoryCounters::new(1_000)),
             shared,
         };
         let token = |groups: Value| sign(&pair, &groups);

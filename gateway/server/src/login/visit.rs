@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use portcullis_core::identify::{SessionId, SessionShown, session_shown};
+use portcullis_core::mode::Mode;
 use portcullis_core::refusal::{Code, LoginFailure, Refusal};
 use portcullis_core::request::Request;
 use portcullis_core::snapshot::Snapshot;
@@ -105,11 +106,41 @@ impl Login {
         }
         let answered = match &visit.place {
             Place::BackchannelLogout => Ok(self.backchannel(visit, &form).await),
-            Place::Callback(alias) => self.callback(visit, alias).await,
+            Place::Callback(alias) => {
+                self.may_log_in(visit)?;
+                let answered = self.callback(visit, alias).await;
+                self.note(visit, &answered);
+                answered
+            }
             Place::Login => self.login(visit).await,
             Place::Logout => return self.logout(visit).await,
         };
         answered.map_err(|(failure, why): Fault| failure.refusal(why))
+    }
+}
+
+impl Login {
+    /// Whether logins from there have failed too often: each costs a question to a provider.
+    fn may_log_in(&self, visit: &Visit) -> Result<(), Refusal> {
+        let guard = &visit.snapshot.own().guard;
+        match (guard.may_log_in(visit.client, &self.failures, self.now()), guard.mode) {
+            (Err(over), Mode::Enforce) => {
+                let mut refusal = LoginFailure::TooManyFailures.refusal(over.reason);
+                let extra = refusal.extra_mut();
+                if let Some(of_guard) = over.extra {
+                    (extra.retry_after, extra.limits) = (of_guard.retry_after, of_guard.limits);
+                }
+                Err(refusal)
+            }
+            (Ok(()) | Err(_), _) => Ok(()),
+        }
+    }
+
+    fn note(&self, visit: &Visit, answered: &Result<Reply, Fault>) {
+        let guard = &visit.snapshot.own().guard;
+        if answered.as_ref().is_err_and(|(failure, _)| failure.is_guess()) && guard.mode != Mode::Off {
+            guard.login_failed(visit.client, &self.failures, self.now());
+        }
     }
 }
 

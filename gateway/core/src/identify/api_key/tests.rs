@@ -50,7 +50,7 @@ fn refuses_bad_keys_in_one_public_text() {
         assert!(keys.used.lock().unwrap().is_empty());
     };
     check(FakeKeys::default(), "the key `ID` is unknown");
-    check(store(KeyRecord { hash: [0; 32], ..good.clone() }), "the secret of key `ID` is wrong");
+    check(store(KeyRecord { hash: [0; 32], ..good.clone() }), "the key `ID` has another secret");
     check(store(KeyRecord { revoked_at: Some(Moment::from_seconds(NOW)), ..good.clone() }), "the key `ID` is revoked");
     check(store(KeyRecord { expires_at: Some(Moment::from_seconds(NOW)), ..good }), "the key `ID` has expired");
 }
