@@ -49,6 +49,41 @@ async fn a_key_is_made_used_listed_shown_and_revoked() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_key_is_rotated_and_changed() {
+    let site = site().await;
+    let made = ask(&site, &["keys", "create", "--name", "laptop", "--role", "readers"]).await;
+    let before = made.stdout.trim_end();
+    let listed = ask(&site, &["keys", "list", "--format", "json"]).await;
+    let id = listed.json()["items"][0]["id"].as_str().unwrap().to_owned();
+    let mut client = site.h1().await;
+
+    let rotated = ask(&site, &["keys", "rotate", &id, "--overlap", "1h"]).await;
+    assert_eq!(rotated.code, Some(0), "{}", rotated.stderr);
+    assert!(rotated.stderr.contains("the old one holds for 1h") && rotated.stdout.lines().count() == 1, "{rotated:?}");
+    let after = rotated.stdout.trim_end();
+    for secret in [before, after] {
+        assert_eq!(client.get("/items/1", &[("x-api-key", secret)]).await.status, 200);
+    }
+    let last = ask(&site, &["keys", "rotate", &id]).await;
+    assert!(last.stderr.contains("the old one is dead"), "{last:?}");
+    for secret in [before, after] {
+        assert_eq!(client.get("/items/1", &[("x-api-key", secret)]).await.status, 401);
+    }
+    assert_eq!(client.get("/items/1", &[("x-api-key", last.stdout.trim_end())]).await.status, 200);
+
+    let changed = ask(&site, &["keys", "patch", &id, r#"{"name": "tower", "roles": []}"#]).await;
+    assert_eq!((changed.code, &changed.json()["name"]), (Some(0), &json!("tower")), "{changed:?}");
+    assert_eq!(client.get("/items/1", &[("x-api-key", last.stdout.trim_end())]).await.status, 403, "it lost its role");
+
+    let stale = ask(&site, &["keys", "patch", &id, r#"{"name": "x"}"#, "--if-match", "\"1\""]).await;
+    assert_eq!((stale.code, stale.stdout.as_str()), (Some(1), ""));
+    assert!(stale.stderr.contains("412"), "{}", stale.stderr);
+    let wrong = ask(&site, &["keys", "patch", &id, "[]"]).await;
+    assert_eq!((wrong.code, wrong.stdout.as_str()), (Some(2), ""));
+    assert!(wrong.stderr.contains("a change is a JSON object"), "{}", wrong.stderr);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_the_gateway_refuses_is_a_finding_with_its_reason() {
     let site = site().await;
     let ran = ask(&site, &["keys", "show", "nosuchkey"]).await;

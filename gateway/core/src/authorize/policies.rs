@@ -2,12 +2,13 @@
 
 mod depth;
 mod files;
+mod size;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use cedar_policy::{
-    Policy, PolicyId, PolicySet, Schema, ValidationMode, ValidationWarning, Validator,
+    Policy, PolicyId, PolicySet, Schema, SchemaFragment, ValidationMode, ValidationWarning, Validator,
     schema_str_to_json_with_resolved_types,
 };
 
@@ -130,6 +131,14 @@ fn read_schema(source: &Source, kept: Kept, warnings: &mut Vec<PolicyFault>) -> 
     if let Some(found) = depth::too_deep(&source.text, depth::Text::Schema) {
         let fault = PolicyFault::new(&source.file, found.message).at(Some((found.at, 1))).help(found.help);
         return Err(vec![fault]);
+    }
+    let (fragment, _) = SchemaFragment::from_cedarschema_str(&source.text).map_err(cedar)?;
+    if let Some(found) = fragment.to_json_value().ok().as_ref().and_then(size::too_large) {
+        let last = found.name.rsplit("::").next().unwrap_or_default();
+        let declared = format!("type {last}");
+        let fault = PolicyFault::new(&source.file, found.message)
+            .at(source.text.find(&declared).map(|at| (at, declared.len())));
+        return Err(vec![fault.help(format!("make `{}` smaller, or an entity of its own", found.name))]);
     }
     let (schema, told) = Schema::from_cedarschema_str(&source.text).map_err(cedar)?;
     warnings.extend(told.map(|warning| PolicyFault::one(&source.file, &warning)));

@@ -53,6 +53,17 @@ impl AdminClient {
         path: &str,
         body: Option<&Value>,
     ) -> Result<Value, String> {
+        self.call_if(None, method, path, body).await
+    }
+
+    /// The same, done only while the thing's `ETag` is `unchanged`.
+    pub(super) async fn call_if(
+        &self,
+        unchanged: Option<&str>,
+        method: reqwest::Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Value, String> {
         let key = self.key.as_deref().ok_or_else(|| {
             format!(
                 "there is no admin key in `{}`: start the gateway once, which writes it, or set `PORTCULLIS_ADMIN_KEY`",
@@ -60,6 +71,9 @@ impl AdminClient {
             )
         })?;
         let mut request = self.http.request(method, format!("{}{path}", self.base)).bearer_auth(key);
+        if let Some(tag) = unchanged {
+            request = request.header("if-match", tag);
+        }
         if let Some(body) = body {
             request = request.header("content-type", "application/json").body(body.to_string());
         }

@@ -48,6 +48,32 @@ enum Verb {
         #[arg(value_parser = key_id)]
         id: String,
     },
+    /// Give a key another secret and print it, once.
+    Rotate {
+        #[command(flatten)]
+        config: ConfigArg,
+        #[arg(value_parser = key_id)]
+        id: String,
+        /// For how long the old secret stays good, as in `24h`; at most `30d`. Not at all when left out.
+        #[arg(long)]
+        overlap: Option<String>,
+        /// How long the key holds from now, as in `30d`, or `never`. As before when left out.
+        #[arg(long)]
+        expires_in: Option<String>,
+    },
+    /// Change what is named, and nothing else.
+    Patch {
+        #[command(flatten)]
+        config: ConfigArg,
+        #[arg(value_parser = key_id)]
+        id: String,
+        /// The change, as in `{"roles": ["readers"], "plan": null}`: a JSON object, as the admin API takes it.
+        #[arg(value_parser = object)]
+        change: Value,
+        /// Only if nobody has changed it since: the `ETag` that the admin API gave.
+        #[arg(long)]
+        if_match: Option<String>,
+    },
     /// Revoke a key, at once.
     Revoke {
         #[command(flatten)]
@@ -72,6 +98,14 @@ pub(super) fn keys(args: Args, format: Format) -> u8 {
             (config, reqwest::Method::GET, format!("/v1/keys{query}"), None)
         }
         Verb::Show { config, id } => (config, reqwest::Method::GET, format!("/v1/keys/{id}"), None),
+        Verb::Rotate { config, id, overlap, expires_in } => {
+            let given = [("overlap", overlap), ("expires_in", expires_in)];
+            let body = given.into_iter().filter_map(|(name, value)| Some((name.to_owned(), json!(value.as_ref()?))));
+            (config, reqwest::Method::POST, format!("/v1/keys/{id}/rotate"), Some(Value::Object(body.collect())))
+        }
+        Verb::Patch { config, id, change, .. } => {
+            (config, reqwest::Method::PATCH, format!("/v1/keys/{id}"), Some(change.clone()))
+        }
         Verb::Revoke { config, id } => (config, reqwest::Method::DELETE, format!("/v1/keys/{id}"), None),
     };
     let client = match AdminClient::new(&config.config) {
@@ -82,7 +116,11 @@ pub(super) fn keys(args: Args, format: Format) -> u8 {
         Ok(runtime) => runtime,
         Err(error) => return complain(&error),
     };
-    match runtime.block_on(client.call(method, &path, body.as_ref())) {
+    let unchanged = match &args.verb {
+        Verb::Patch { if_match, .. } => if_match.as_deref(),
+        _ => None,
+    };
+    match runtime.block_on(client.call_if(unchanged, method, &path, body.as_ref())) {
         Ok(value) => {
             print(&args.verb, &value, format);
             FINE
@@ -91,6 +129,14 @@ pub(super) fn keys(args: Args, format: Format) -> u8 {
             eprintln!("{error}");
             FINDING
         }
+    }
+}
+
+fn object(text: &str) -> Result<Value, String> {
+    match serde_json::from_str(text) {
+        Ok(value @ Value::Object(_)) => Ok(value),
+        Ok(_) => Err("a change is a JSON object".to_owned()),
+        Err(error) => Err(format!("it is not JSON: {error}")),
     }
 }
 
@@ -113,12 +159,19 @@ fn print(verb: &Verb, value: &Value, format: Format) {
             eprintln!("key {} made; this is the only time its secret is shown:", text(value, "id"));
             println!("{}", text(value, "secret"));
         }
+        Verb::Rotate { overlap, .. } => {
+            let before = overlap
+                .as_ref()
+                .map_or("the old one is dead".to_owned(), |span| format!("the old one holds for {span}"));
+            eprintln!("key {} has a new secret, {before}; this is the only time it is shown:", text(value, "id"));
+            println!("{}", text(value, "secret"));
+        }
         Verb::List { .. } => {
             for key in value.get("items").and_then(Value::as_array).into_iter().flatten() {
                 let state = text(key, "state");
                 println!("{}  {:8}  {:20}  {}", text(key, "id"), state, text(key, "name"), text(key, "owner"));
             }
         }
-        Verb::Show { .. } | Verb::Revoke { .. } => println!("{value:#}"),
+        Verb::Patch { .. } | Verb::Show { .. } | Verb::Revoke { .. } => println!("{value:#}"),
     }
 }
