@@ -1,5 +1,6 @@
 //! What does a person see, in a browser of their own?
 
+mod login;
 mod pages;
 
 use portcullis_tests::browser::{Browser, Look};

@@ -1,10 +1,14 @@
 //! May people with nothing but a browser come in? At the certified provider, with a cookie jar for a browser.
 
 mod begins;
+mod command;
 mod ended;
+mod github;
 mod me;
+mod providers;
 mod refused;
 mod renewed;
+mod replicas;
 mod sessions;
 mod throttled;
 
@@ -14,11 +18,11 @@ use portcullis_tests::jar::{Browser, SESSION};
 use portcullis_tests::site::{Setup, Site};
 
 /// The provider, which knows our gateway.
-async fn idp() -> Idp {
+pub(crate) async fn idp() -> Idp {
     idp_with(&[]).await
 }
 
-async fn idp_with(settings: &[(&str, &str)]) -> Idp {
+pub(crate) async fn idp_with(settings: &[(&str, &str)]) -> Idp {
     let usual = [
         ("IDP_REDIRECT_URIS", "https://app.test/_portcullis/callback/test"),
         ("IDP_POST_LOGOUT_URIS", "https://app.test/"),
@@ -28,7 +32,7 @@ async fn idp_with(settings: &[(&str, &str)]) -> Idp {
     Idp::start_with(&[&usual[..], settings].concat()).await
 }
 
-fn provider(idp: &Idp, more: &str) -> String {
+pub(crate) fn provider(idp: &Idp, more: &str) -> String {
     format!(
         "[providers.test]\nissuer = \"{}\"\nclient_id = \"gateway-web\"\nclient_secret = \
          \"gateway-web-secret-0123456789abcdef\"\nscopes = [\"openid\", \"profile\", \"email\", \"offline_access\"]\n{more}\n",
@@ -37,7 +41,7 @@ fn provider(idp: &Idp, more: &str) -> String {
 }
 
 /// Pages for people, an API for their scripts, and a start page for everybody.
-fn setup(idp: &Idp, more: &str) -> Setup {
+pub(crate) fn setup(idp: &Idp, more: &str) -> Setup {
     Setup::new()
         .tokens("")
         .section(&provider(idp, more))

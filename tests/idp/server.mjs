@@ -36,7 +36,8 @@ const clients = [
       'http://127.0.0.1:8080/',
       'https://app.example/',
     ]),
-    token_endpoint_auth_method: 'client_secret_basic',
+    token_endpoint_auth_method: env.IDP_WEB_JWKS ? 'private_key_jwt' : 'client_secret_basic',
+    ...(env.IDP_WEB_JWKS && { jwks: JSON.parse(env.IDP_WEB_JWKS), token_endpoint_auth_signing_alg: 'ES256' }),
     ...(env.IDP_BACKCHANNEL_URI && {
       backchannel_logout_uri: env.IDP_BACKCHANNEL_URI,
       backchannel_logout_session_required: true,

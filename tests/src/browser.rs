@@ -48,6 +48,15 @@ pub enum Look {
 impl Browser {
     /// Believes the certificates in the files `leaves` (PEM, the server's own first), and the system's authorities.
     pub async fn start(leaves: &[&Path]) -> Self {
+        Self::start_where(leaves, None).await
+    }
+
+    /// The same where the name `app.test` leads to this address.
+    pub async fn start_before(leaf: &Path, address: SocketAddr) -> Self {
+        Self::start_where(&[leaf], Some(address)).await
+    }
+
+    async fn start_where(leaves: &[&Path], app: Option<SocketAddr>) -> Self {
         let place = PLACES.acquire().await.expect("never closed");
         let mut driver = Command::new("chromedriver")
             .arg("--port=0")
@@ -74,7 +83,7 @@ impl Browser {
         let wanted = json!({ "capabilities": { "alwaysMatch": {
             "browserName": "chrome",
             "timeouts": { "implicit": PATIENCE_MS, "pageLoad": PATIENCE_MS, "script": PATIENCE_MS },
-            "goog:chromeOptions": { "args": arguments(profile.path(), leaves) },
+            "goog:chromeOptions": { "args": arguments(profile.path(), leaves, app) },
         }}});
         let begun = tell(address, "POST", "/session", Some(wanted)).await;
         let session = begun["sessionId"].as_str().unwrap_or_else(|| panic!("no browser: {begun}")).to_owned();
@@ -233,7 +242,7 @@ async fn tell(driver: SocketAddr, method: &str, target: &str, what: Option<Value
     answer.unwrap_or_else(|_| panic!("the driver does not answer to {method} {target}")).json()["value"].take()
 }
 
-fn arguments(profile: &Path, leaves: &[&Path]) -> Vec<String> {
+fn arguments(profile: &Path, leaves: &[&Path], app: Option<SocketAddr>) -> Vec<String> {
     let believed: Vec<String> = leaves.iter().map(|leaf| fingerprint(leaf)).collect();
     let fixed = [
         "--headless",
@@ -254,7 +263,8 @@ fn arguments(profile: &Path, leaves: &[&Path]) -> Vec<String> {
         format!("--user-data-dir={}", profile.display()),
         format!("--ignore-certificate-errors-spki-list={}", believed.join(",")),
     ];
-    fixed.into_iter().map(str::to_owned).chain(own).collect()
+    let mapped = app.map(|address| format!("--host-resolver-rules=MAP app.test:443 {address}"));
+    fixed.into_iter().map(str::to_owned).chain(own).chain(mapped).collect()
 }
 
 /// The hash of a certificate's public key, as Chromium wants it.

@@ -133,26 +133,37 @@ fn taken(said: Said) -> Tokens {
 /// INVARIANT: nothing that was sent is in it; of what came back only the registered word.
 fn fault(error: RequestTokenError<NoAnswer, BasicErrorResponse>, grant: LoginFailure) -> Fault {
     match error {
-        RequestTokenError::ServerResponse(said) => match said.error() {
-            BasicErrorResponseType::InvalidGrant => (grant, "the token endpoint says `invalid_grant`".into()),
-            BasicErrorResponseType::InvalidClient | BasicErrorResponseType::UnauthorizedClient => {
-                (LoginFailure::ClientRefused, format!("the token endpoint says `{}`", said.error().as_ref()))
-            }
-            // GitHub's own word for it.
-            BasicErrorResponseType::Extension(word) if word == "bad_verification_code" => {
-                (grant, "the token endpoint says `bad_verification_code`".into())
-            }
-            BasicErrorResponseType::Extension(word) if word == "incorrect_client_credentials" => {
-                (LoginFailure::ClientRefused, "the token endpoint says `incorrect_client_credentials`".into())
-            }
-            other => {
-                let word: String = other.as_ref().chars().filter(char::is_ascii_graphic).take(64).collect();
-                (LoginFailure::TokenEndpointRefused, format!("the token endpoint says `{word}`"))
-            }
-        },
+        RequestTokenError::ServerResponse(said) => refused(&said, grant),
         RequestTokenError::Request(no) => (LoginFailure::ProviderUnreachable, no.0),
-        RequestTokenError::Parse(..) | RequestTokenError::Other(_) => {
-            (LoginFailure::TokenEndpointRefused, "the token endpoint's answer cannot be read".into())
+        // GitHub answers 200 whatever it says.
+        RequestTokenError::Parse(_, body) => match serde_json::from_slice::<BasicErrorResponse>(&body) {
+            Ok(said) => refused(&said, grant),
+            Err(_) => unreadable(),
+        },
+        RequestTokenError::Other(_) => unreadable(),
+    }
+}
+
+fn unreadable() -> Fault {
+    (LoginFailure::TokenEndpointRefused, "the token endpoint's answer cannot be read".into())
+}
+
+fn refused(said: &BasicErrorResponse, grant: LoginFailure) -> Fault {
+    match said.error() {
+        BasicErrorResponseType::InvalidGrant => (grant, "the token endpoint says `invalid_grant`".into()),
+        BasicErrorResponseType::InvalidClient | BasicErrorResponseType::UnauthorizedClient => {
+            (LoginFailure::ClientRefused, format!("the token endpoint says `{}`", said.error().as_ref()))
+        }
+        // GitHub's own words for them.
+        BasicErrorResponseType::Extension(word) if word == "bad_verification_code" => {
+            (grant, "the token endpoint says `bad_verification_code`".into())
+        }
+        BasicErrorResponseType::Extension(word) if word == "incorrect_client_credentials" => {
+            (LoginFailure::ClientRefused, "the token endpoint says `incorrect_client_credentials`".into())
+        }
+        other => {
+            let word: String = other.as_ref().chars().filter(char::is_ascii_graphic).take(64).collect();
+            (LoginFailure::TokenEndpointRefused, format!("the token endpoint says `{word}`"))
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The page for people: one file, nothing fetched, no script.
+//! The page for people: one file, nothing fetched from elsewhere.
 
 use std::sync::LazyLock;
 
@@ -10,13 +10,19 @@ use http::header;
 
 const PAGE: &str = include_str!("page.html");
 
-/// Allows the page's own style sheet by its hash, and nothing else at all.
+/// Allows the page's own style sheet and script by their hashes, and questions to its own origin. Forms are not
+/// restricted: browsers would hold the way from a logout to the provider to it.
 static POLICY: LazyLock<String> = LazyLock::new(|| {
-    let after = PAGE.split_once("<style>").map_or("", |(_, after)| after);
-    let style = after.split_once("</style>").map_or("", |(style, _)| style);
-    let hash = STANDARD.encode(digest(&SHA256, style.as_bytes()));
+    let hash = |tag: &str| {
+        let after = PAGE.split_once(&format!("<{tag}>")).map_or("", |(_, after)| after);
+        let own = after.split_once(&format!("</{tag}>")).map_or("", |(own, _)| own);
+        STANDARD.encode(digest(&SHA256, own.as_bytes()))
+    };
     format!(
-        "default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        "default-src 'none'; style-src 'sha256-{}'; script-src 'sha256-{}'; connect-src 'self'; base-uri 'none'; \
+         frame-ancestors 'none'",
+        hash("style"),
+        hash("script")
     )
 });
 

