@@ -50,7 +50,7 @@ async fn here(arguments: &[&str]) -> Ran {
 #[tokio::test(flavor = "multi_thread")]
 async fn helps_with_every_verb() {
     let mut text = here(&["--help"]).await.stdout;
-    let keys = ["create", "list", "show", "revoke"].map(|verb| vec!["keys", verb, "--help"]);
+    let keys = ["create", "list", "show", "patch", "rotate", "revoke", "scan"].map(|verb| vec!["keys", verb, "--help"]);
     let policy =
         ["check", "test", "explain", "matrix", "diff", "schema", "fmt"].map(|verb| vec!["policy", verb, "--help"]);
     let records = [

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use serde_json::Value;
-use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWriteExt as _, BufReader};
 use tokio::process::{Child, Command};
 use tokio::sync::mpsc;
 
@@ -70,8 +70,21 @@ pub async fn run(folder: &Path, arguments: &[&str]) -> Ran {
 
 /// The same, with these variables set.
 pub async fn run_with(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Ran {
-    let output =
-        within(&arguments.join(" "), command(folder, arguments, variables).output()).await.expect("the program");
+    ran(within(&arguments.join(" "), command(folder, arguments, variables).output()).await.expect("the program"))
+}
+
+/// The same, with this on standard input.
+pub async fn run_fed(folder: &Path, arguments: &[&str], input: &str) -> Ran {
+    let mut child = command(folder, arguments, &[]).stdin(Stdio::piped()).spawn().expect("the program");
+    let mut stdin = child.stdin.take().expect("stdin");
+    // Whoever ends without reading closes it.
+    let _ = stdin.write_all(input.as_bytes()).await;
+    drop(stdin);
+    let output = within(&arguments.join(" "), child.wait_with_output()).await.expect("the program");
+    ran(output)
+}
+
+fn ran(output: std::process::Output) -> Ran {
     Ran {
         code: output.status.code(),
         stdout: String::from_utf8(output.stdout).expect("UTF-8"),

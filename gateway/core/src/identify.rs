@@ -40,6 +40,7 @@ use crate::refusal::{LoginOffer, Refusal, Scheme};
 use crate::request::Request;
 pub use api_key::{ApiKeys, KeyRecord, KeyText, MintFault, Minted, PATTERN as KEY_PATTERN, PREFIX as KEY_PREFIX};
 pub use api_key::{Bounds, KeyLimit, KeyTerms, OldSecret, OwnLimit, PlanConfig};
+pub use api_key::{LONGEST as LONGEST_KEY, find as find_keys};
 use bearer::Accept;
 pub use bearer::{Bearer, fetchable};
 pub use binding::Proof;

@@ -1,5 +1,6 @@
 //! Is this API key good, and whose is it? `ptcl_<env>_<id>_<secret><crc>`.
 
+mod find;
 mod terms;
 #[cfg(test)]
 mod tests;
@@ -16,6 +17,7 @@ use serde_json::{Map, Value};
 use super::{AuthMethod, Identity, Keys, Principal, refuse};
 use crate::moment::{Moment, Now};
 use crate::refusal::Refusal;
+pub use find::{LONGEST, find};
 pub use terms::{Bounds, KeyLimit, KeyTerms, OldSecret, OwnLimit, PlanConfig};
 pub use text::{KeyText, MintFault, Minted, PATTERN, PREFIX};
 

@@ -1,6 +1,7 @@
 //! A client of the running gateway's admin API: found by the configuration, trusted by its certificate.
 
 mod pinned;
+mod reach;
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -9,10 +10,11 @@ use std::time::Duration;
 use portcullis_core::config::{CertificateConfig, ConfigError, Doorway, Source as _, doorway, load, render};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::world::files::Disk;
 use pinned::Trusted;
+pub(super) use reach::Reach;
 
 /// Speaks to the admin API with the key that lies beside the store.
 pub(super) struct AdminClient {
@@ -46,35 +48,44 @@ impl AdminClient {
         Ok(Self { http, base: format!("https://{address}"), key, key_file })
     }
 
-    /// One call; `Err` is for the operator to read.
-    pub(super) async fn call(
-        &self,
-        method: reqwest::Method,
-        path: &str,
-        body: Option<&Value>,
-    ) -> Result<Value, String> {
-        self.call_if(None, method, path, body).await
+    /// As [`Self::new`], with the credential that was named.
+    pub(super) fn reach(reach: &Reach) -> Result<Self, String> {
+        let named = reach.credential.named()?;
+        let client = Self::new(&reach.config.config)?;
+        Ok(Self { key: named.or(client.key), ..client })
     }
 
-    /// The same, done only while the thing's `ETag` is `unchanged`.
-    pub(super) async fn call_if(
-        &self,
-        unchanged: Option<&str>,
-        method: reqwest::Method,
-        path: &str,
-        body: Option<&Value>,
-    ) -> Result<Value, String> {
+    /// Every entry of a list, over all its pages.
+    pub(super) async fn list(&self, path: &str) -> Result<Value, String> {
+        let join = if path.contains('?') { '&' } else { '?' };
+        let (mut items, mut next) = (Vec::new(), format!("{path}{join}limit=200"));
+        loop {
+            let mut page = self.call(&Ask::get(&next)).await?;
+            if let Some(Value::Array(more)) = page.get_mut("items").map(Value::take) {
+                items.extend(more);
+            }
+            let Some(cursor) = page.get("next_cursor").and_then(Value::as_str) else {
+                return Ok(json!({ "items": items, "next_cursor": null }));
+            };
+            let cursor = percent_encoding::utf8_percent_encode(cursor, percent_encoding::NON_ALPHANUMERIC);
+            next = format!("{path}{join}limit=200&cursor={cursor}");
+        }
+    }
+
+    /// One call; `Err` is for the operator to read.
+    pub(super) async fn call(&self, ask: &Ask) -> Result<Value, String> {
         let key = self.key.as_deref().ok_or_else(|| {
             format!(
                 "there is no admin key in `{}`: start the gateway once, which writes it, or set `PORTCULLIS_ADMIN_KEY`",
                 self.key_file.display()
             )
         })?;
-        let mut request = self.http.request(method, format!("{}{path}", self.base)).bearer_auth(key);
-        if let Some(tag) = unchanged {
-            request = request.header("if-match", tag);
+        let mut request =
+            self.http.request(ask.method.clone(), format!("{}{}", self.base, ask.target)).bearer_auth(key);
+        if let Some(tag) = &ask.if_match {
+            request = request.header("if-match", format!("\"{}\"", tag.trim_matches('"')));
         }
-        if let Some(body) = body {
+        if let Some(body) = &ask.body {
             request = request.header("content-type", "application/json").body(body.to_string());
         }
         let response = request.send().await.map_err(|error| {
@@ -99,6 +110,26 @@ impl AdminClient {
             })
         });
         Err(format!("{status}: {detail}{faults}"))
+    }
+}
+
+/// What is asked of the admin API.
+pub(super) struct Ask {
+    pub(super) method: reqwest::Method,
+    /// Path and query.
+    pub(super) target: String,
+    pub(super) body: Option<Value>,
+    /// The version that the change is meant for.
+    pub(super) if_match: Option<String>,
+}
+
+impl Ask {
+    pub(super) fn new(method: reqwest::Method, target: impl Into<String>, body: Option<Value>) -> Self {
+        Self { method, target: target.into(), body, if_match: None }
+    }
+
+    pub(super) fn get(target: &str) -> Self {
+        Self::new(reqwest::Method::GET, target, None)
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use portcullis_core::authorize::Explanation;
 use serde_json::Value;
 
-use super::admin_client::AdminClient;
+use super::admin_client::{AdminClient, Ask};
 use super::policy::in_words;
 use super::{ConfigArg, FINDING, FINE, Format, complain, runtime, say};
 
@@ -61,7 +61,7 @@ fn ask(config: &Path, path: &str, format: Format, words: fn(&Value) -> String) -
         Ok(runtime) => runtime,
         Err(error) => return complain(&error),
     };
-    match runtime.block_on(client.call(reqwest::Method::GET, path, None)) {
+    match runtime.block_on(client.call(&Ask::get(path))) {
         Ok(value) => {
             match format {
                 Format::Json => println!("{value:#}"),

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::admin_client::AdminClient;
-use super::{ConfigArg, FINDING, FINE, Format, complain, runtime};
+use super::admin_client::{AdminClient, Ask, Reach};
+use super::{FINDING, FINE, Format, complain, runtime};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -16,7 +16,7 @@ enum Verb {
     /// List who is logged in.
     List {
         #[command(flatten)]
-        config: ConfigArg,
+        reach: Reach,
         /// Only this person's: `<alias>|<sub>`, as policies name them.
         #[arg(long)]
         user: Option<String>,
@@ -24,7 +24,7 @@ enum Verb {
     /// End sessions, at once.
     Revoke {
         #[command(flatten)]
-        config: ConfigArg,
+        reach: Reach,
         #[command(flatten)]
         which: Which,
         /// Only those that were begun before: seconds since the epoch.
@@ -48,25 +48,25 @@ struct Which {
 }
 
 pub(super) fn sessions(args: Args, format: Format) -> u8 {
-    let (config, method, path, body) = match &args.verb {
-        Verb::List { config, user } => {
+    let (reach, method, path, body) = match &args.verb {
+        Verb::List { reach, user } => {
             let query = user.as_ref().map_or_else(String::new, |user| {
                 format!("?user={}", percent_encoding::utf8_percent_encode(user, percent_encoding::NON_ALPHANUMERIC))
             });
-            (config, reqwest::Method::GET, format!("/v1/sessions{query}"), None)
+            (reach, reqwest::Method::GET, format!("/v1/sessions{query}"), None)
         }
-        Verb::Revoke { config, which: Which { id: Some(id), .. }, .. } => {
-            (config, reqwest::Method::DELETE, format!("/v1/sessions/{id}"), None)
+        Verb::Revoke { reach, which: Which { id: Some(id), .. }, .. } => {
+            (reach, reqwest::Method::DELETE, format!("/v1/sessions/{id}"), None)
         }
-        Verb::Revoke { config, which, before } => {
+        Verb::Revoke { reach, which, before } => {
             let body = match &which.user {
                 Some(user) => json!({ "user": user, "before": before }),
                 None => json!({ "all": true, "before": before }),
             };
-            (config, reqwest::Method::POST, "/v1/sessions/revoke".to_owned(), Some(body))
+            (reach, reqwest::Method::POST, "/v1/sessions/revoke".to_owned(), Some(body))
         }
     };
-    let client = match AdminClient::new(&config.config) {
+    let client = match AdminClient::reach(reach) {
         Ok(client) => client,
         Err(error) => return complain(&error),
     };
@@ -74,7 +74,11 @@ pub(super) fn sessions(args: Args, format: Format) -> u8 {
         Ok(runtime) => runtime,
         Err(error) => return complain(&error),
     };
-    match runtime.block_on(client.call(method, &path, body.as_ref())) {
+    let answer = match &args.verb {
+        Verb::List { .. } => runtime.block_on(client.list(&path)),
+        Verb::Revoke { .. } => runtime.block_on(client.call(&Ask::new(method, path, body))),
+    };
+    match answer {
         Ok(value) => {
             print(&args.verb, &value, format);
             FINE

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use futures::FutureExt;
 use serde_json::{Map, json};
 
-use super::{ApiKeys, KeyRecord, KeyTerms, KeyText, MintFault, Minted};
+use super::{ApiKeys, KeyRecord, KeyTerms, KeyText, LONGEST, MintFault, Minted, find};
 use crate::answer::StoreDown;
 use crate::identify::samples::{FakeKeys, NOW, now};
 use crate::moment::Moment;
@@ -141,4 +141,25 @@ fn a_changed_record_makes_a_new_identity() {
     };
     assert_eq!(roles(record(&key)), 1);
     assert_eq!(roles(KeyRecord { roles: vec![], ..record(&key) }), 0);
+}
+
+#[test]
+fn finds_the_keys_in_a_text_and_nothing_that_only_looks_like_one() {
+    let key = mint();
+    let text = key.text.expose();
+    let wrong = format!("{}{}", &text[..text.len() - 1], if text.ends_with('A') { 'B' } else { 'A' });
+    let check = |around: String, at: &[usize]| {
+        let found: Vec<_> = find(around.as_bytes()).map(|(at, found)| (at, found.env(), found.id())).collect();
+        let expected: Vec<_> = at.iter().map(|at| (*at, "test", key.id.as_str())).collect();
+        assert_eq!(found, expected, "{around}");
+    };
+    check(String::new(), &[]);
+    check(wrong.clone(), &[]);
+    check(text[..text.len() - 1].to_owned(), &[]);
+    check("ptcl_ptcl_live_".to_owned(), &[]);
+    check(format!("ptcl_{}_", "a".repeat(17)), &[]);
+    check(text.to_owned(), &[0]);
+    check(format!("{wrong} KEY={text}\n\"{text}\""), &[text.len() + 5, 2 * text.len() + 7]);
+    check(format!("ptcl_{text}"), &[5]);
+    assert!(text.len() <= LONGEST);
 }

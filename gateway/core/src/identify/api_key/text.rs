@@ -13,11 +13,11 @@ pub const PREFIX: &str = "ptcl_";
 pub const PATTERN: &str = "ptcl_[a-z0-9]{1,16}_[0-9A-Za-z]{12}_[0-9A-Za-z]{33}";
 
 const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-const MOST_ENV: usize = 16;
-const ID: usize = 12;
+pub(super) const MOST_ENV: usize = 16;
+pub(super) const ID: usize = 12;
 /// 27 characters of base62 are 160 bits.
-const SECRET: usize = 27;
-const CHECKSUM: usize = 6;
+pub(super) const SECRET: usize = 27;
+pub(super) const CHECKSUM: usize = 6;
 
 /// A key as shown, of the right form and with the right checksum. Whether it is good only the store knows.
 #[derive(Clone, Copy)]
@@ -86,6 +86,17 @@ impl<'a> KeyText<'a> {
         text.push_str(&checksum(&text));
         let hash = fingerprint(&text);
         Ok(Minted { id: id.to_owned(), text: Secret::new(text), hash })
+    }
+
+    /// What stands between the prefix and the id.
+    pub fn env(&self) -> &'a str {
+        self.text.split('_').nth(1).unwrap_or_default()
+    }
+
+    /// In bytes.
+    #[expect(clippy::len_without_is_empty, reason = "no key is empty")]
+    pub const fn len(&self) -> usize {
+        self.text.len()
     }
 
     pub const fn id(&self) -> &'a str {
