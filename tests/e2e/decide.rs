@@ -252,3 +252,17 @@ async fn a_browser_is_sent_to_the_login_with_the_way_back_to_what_was_asked_abou
         assert_eq!((answer.status.as_u16(), answer.header("location")), (401, None), "{answer:?}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_host_that_is_asked_about_is_not_for_the_client_to_say() {
+    let site = site().await;
+    let theirs = [("x-forwarded-host", "other.test")];
+    for (path, fields) in [
+        ("/_portcullis/decide", original("GET", "/", &theirs)),
+        ("/_portcullis/decide", original("GET", "https://app.test/", &theirs)),
+        ("/_portcullis/decide/", theirs.to_vec()),
+    ] {
+        let answer = site.h1().await.get(path, &fields).await;
+        assert_eq!(answer.problem(), (400, "malformed_request".to_owned()), "{fields:?}");
+    }
+}

@@ -119,6 +119,26 @@ async fn decisions_can_be_followed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn whoever_follows_decisions_does_so_only_as_long_as_they_may() {
+    let site = setup().start().await;
+    let operator = format!("Bearer {}", site.admin_key());
+    let mut admin = site.admin().await;
+    let auth = [("authorization", operator.as_str())];
+    let wanted = json!({ "name": "k", "roles": ["portcullis:viewer"] });
+    let key = admin.post_json("/v1/keys", &auth, &wanted).await.json();
+    let viewer = format!("Bearer {}", key["secret"].as_str().unwrap());
+    let mut follower = site.admin().await;
+    let fields = [("authorization", viewer.as_str()), ("accept", "text/event-stream")];
+    let request = follower.request("GET", "/v1/decisions", &fields, String::new());
+    let mut answer = follower.open(request).await.unwrap();
+    assert_eq!(answer.status(), 200);
+    let path = format!("/v1/keys/{}", key["id"].as_str().unwrap());
+    assert_eq!(admin.send("DELETE", &path, &auth, "").await.status, 200);
+    let ended = async { while let Some(Ok(_)) = http_body_util::BodyExt::frame(answer.body_mut()).await {} };
+    portcullis_tests::within("an end of the stream", ended).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn policies_in_shadow_decide_nothing_and_say_where_they_would() {
     let site =
         setup().section("[policies]\nshadow = \"policies-next\"").file("policies-next/next.cedar", NEXT).start().await;

@@ -70,6 +70,8 @@ async fn a_trusted_proxy_is_believed_up_to_the_nearest_stranger() {
     let seen = site.upstream.requests();
     assert_eq!(seen[1].header("x-forwarded-for"), Some("192.0.2.7, 127.0.0.1"));
     assert_eq!(seen[1].header("x-forwarded-proto"), Some("https"));
+    // Two lines are one list, whose last is what the proxy itself saw.
+    assert_eq!(seen[3].header("x-forwarded-for"), Some("6.6.6.6, 192.0.2.7, 127.0.0.1"));
     let lines = site.log("logs/access.jsonl").await;
     for ((fields, client, scheme), line) in rows.iter().zip(&lines) {
         assert_eq!(

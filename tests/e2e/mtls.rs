@@ -3,6 +3,7 @@
 use portcullis_tests::client::{Client, tls_as};
 use portcullis_tests::holders::{Holder, Vouching};
 use portcullis_tests::site::{Setup, Site};
+use portcullis_tests::upstream::Reply;
 use portcullis_tests::within;
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -147,4 +148,23 @@ async fn what_does_not_hold_together_is_refused_at_start() {
         client_certificates = { ca = [\"certs/app.pem\"], name = \"san\" }\n";
     let told = said(setup(&clients, ", name = \"san\"").section(other)).await;
     assert!(told.contains("stands beside other authorities than before"), "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_ends_when_its_certificate_is_revoked() {
+    let clients = Vouching::new("clients");
+    let site = setup(&clients, ", crl = [\"certs/clients.crl\"]")
+        .file("certs/clients.crl", clients.revoking(&[7]))
+        .start()
+        .await;
+    let (reply, _feed) = Reply::sse();
+    site.upstream.next(reply);
+    let mut client = h1(&site, &clients.issue("worker", Some(WORKER), 2)).await;
+    let request = client.request("GET", "/machine", &[], "");
+    let mut response = within("the head of a stream", client.open(request)).await.unwrap();
+    assert_eq!(response.status(), 200);
+    site.files.write("certs/clients.crl", clients.revoking(&[7, 2]));
+    site.gateway.reload().await.unwrap();
+    let cut = async { while let Some(Ok(_)) = http_body_util::BodyExt::frame(response.body_mut()).await {} };
+    within("the stream to be cut", cut).await;
 }

@@ -150,6 +150,49 @@ async fn a_stream_ends_when_its_key_is_revoked() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_stream_ends_when_its_key_is_no_longer_what_it_was() {
+    let site = Setup::new().route("events", "GET /events", "read", "").start().await;
+    let admin_key = format!("Bearer {}", site.admin_key());
+    let admin: &[(&str, &str)] = &[("authorization", &admin_key)];
+    for (method, below, change) in [
+        ("POST", "/rotate", json!({})),
+        ("PATCH", "", json!({ "expires_in": "1s" })),
+        ("PATCH", "", json!({ "addresses": ["192.0.2.1"] })),
+        ("PATCH", "", json!({ "routes": [] })),
+    ] {
+        let wanted = json!({ "name": "k", "roles": ["readers"], "routes": ["events"] });
+        let key = site.admin().await.post_json("/v1/keys", admin, &wanted).await.json();
+        let authorization = format!("Bearer {}", key["secret"].as_str().unwrap());
+        let (response, feed) = open(&site, Wire::H1, &authorization, Reply::sse()).await;
+        let path = format!("/v1/keys/{}{below}", key["id"].as_str().unwrap());
+        let fields = [admin, &[("content-type", "application/json")]].concat();
+        let changed = site.admin().await.send(method, &path, &fields, change.to_string()).await;
+        assert_eq!(changed.status, 200, "{change}");
+        until_cut(response, &feed, Traffic::Silent).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_goes_on_while_the_secret_before_the_rotation_is_good() {
+    let site = Setup::new().route("events", "GET /events", "read", "").start().await;
+    let admin_key = format!("Bearer {}", site.admin_key());
+    let admin: &[(&str, &str)] = &[("authorization", &admin_key)];
+    let key =
+        site.admin().await.post_json("/v1/keys", admin, &json!({ "name": "k", "roles": ["readers"] })).await.json();
+    let authorization = format!("Bearer {}", key["secret"].as_str().unwrap());
+    let (mut response, feed) = open(&site, Wire::H1, &authorization, Reply::sse()).await;
+    let path = format!("/v1/keys/{}/rotate", key["id"].as_str().unwrap());
+    let rotated = site.admin().await.post_json(&path, admin, &json!({ "overlap": "2s" })).await;
+    assert_eq!(rotated.status, 200);
+    let until = site.gateway.now().micros() + 1_000_000;
+    while site.gateway.now().micros() < until {
+        feed.send("data: more\n\n").await.unwrap();
+        response.frame().await.unwrap().unwrap();
+    }
+    until_cut(response, &feed, Traffic::Silent).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_stream_ends_after_its_longest_life() {
     let site = Setup::new().route("events", "GET /events", "read", "max_stream = \"1s\"\n").start().await;
     for wire in [Wire::H1, Wire::H2] {

@@ -23,6 +23,7 @@ pub(crate) struct Shared {
     pub(crate) body_timeout: Duration,
     /// One permit is one KiB of bodies held for validation.
     pub(crate) body_memory: Arc<Semaphore>,
+    body_permits: usize,
     published: Arc<ArcSwap<Published>>,
 }
 
@@ -44,8 +45,19 @@ impl Shared {
             keepalive: server.keepalive_timeout.0,
             body_timeout: server.body_timeout.0,
             body_memory: Arc::new(Semaphore::new(kib.min(Semaphore::MAX_PERMITS))),
+            body_permits: kib.min(Semaphore::MAX_PERMITS),
             published,
         }
+    }
+
+    /// For whoever watches what comes into force; a request asks [`Self::current`].
+    pub(crate) fn watched(&self) -> Arc<ArcSwap<Published>> {
+        Arc::clone(&self.published)
+    }
+
+    /// Memory that bodies hold, in bytes.
+    pub(crate) fn bodies_held(&self) -> usize {
+        (self.body_permits - self.body_memory.available_permits()) * 1024
     }
 
     /// The configuration in force. INVARIANT: a request asks once and keeps what it got.

@@ -117,6 +117,17 @@ async fn whoever_says_nothing_is_not_waited_for() {
     assert_eq!(client.get("/livez", &[]).await.status, 200);
 }
 
+/// An HTTP/2 connection without requests has no end in hyper.
+#[tokio::test(flavor = "multi_thread")]
+async fn it_speaks_http_1_alone() {
+    let site = Setup::new().route("home", "GET /", "public", "").start().await;
+    let address = site.gateway.admin.unwrap();
+    let offered: &[&[u8]] = &[b"h2", b"http/1.1"];
+    let stream = portcullis_tests::client::tls(address, "localhost", site.ca(), offered).await.unwrap();
+    assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"http/1.1"[..]));
+    assert!(portcullis_tests::client::tls(address, "localhost", site.ca(), &[b"h2"]).await.is_err(), "nothing else");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_head_and_a_body_must_arrive_in_time() {
     let site = Setup::new().route("home", "GET /", "read", "").start().await;

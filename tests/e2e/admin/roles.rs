@@ -169,6 +169,24 @@ async fn tokens_open_it_by_the_groups_of_their_holders_and_for_its_own_audience_
     assert_eq!(rows.last().unwrap().actor, r#"User::"test|ann""#);
 }
 
+/// What cannot be read at first sight is asked about once more, as it is made.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_key_is_made_that_the_policies_were_not_asked_about() {
+    let policies = r#"permit (principal, action, resource);
+                      @id("no-administrators") forbid (principal, action == Action::"createKey", resource)
+                      when { resource.grants_admin_role };"#;
+    let site = Setup::new().route("home", "GET /", "read", "").file("policies/admin.cedar", policies).start().await;
+    let operator = operator(&site);
+    let auth: &[(&str, &str)] = &[("authorization", &operator), ("content-type", "application/json")];
+    let mut admin = site.admin().await;
+    for metadata in ["{}", r#"{"project": 1}"#, r#"{"project": ["a"]}"#, r#"{"project": "a", "project": "b"}"#] {
+        let body = format!(r#"{{"name": "k", "roles": ["portcullis:admin"], "metadata": {metadata}}}"#);
+        let answer = admin.send("POST", "/v1/keys", auth, body).await;
+        assert_eq!(answer.problem().0, 403, "{metadata}");
+    }
+    assert_eq!(admin.get("/v1/keys", auth).await.json()["items"], json!([]));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn policies_of_the_operator_decide() {
     let policies = r#"@public_reason("The archive is closed.") forbid (principal, action == Action::"listKeys", resource);

@@ -1,6 +1,6 @@
 //! Bodies that are too large for the route, or for the memory of all.
 
-use portcullis_tests::site::Setup;
+use portcullis_tests::site::{Setup, Site};
 
 use super::{NOTE, chunks, head, judging, refusal, valid};
 
@@ -49,17 +49,38 @@ async fn a_body_that_grows_over_the_bound_is_stopped() {
     assert_eq!(site.h1().await.send("PUT", "/files", &[], "small").await.status, 200);
 }
 
+/// What the metric says that bodies hold, in bytes.
+async fn held(site: &Site) -> usize {
+    let metrics = site.admin().await.get("/metrics", &[]).await;
+    let text = String::from_utf8(metrics.body.to_vec()).unwrap();
+    let line = text.lines().find_map(|line| line.strip_prefix("portcullis_body_memory_bytes ")).unwrap();
+    line.parse().unwrap()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn bodies_over_the_memory_of_all_are_shed_while_others_go_on() {
     let site = judging().route("look", "GET /notes", "public", "").server("max_body_memory = \"1MiB\"").start().await;
-    // Holds 600 KiB until its last byte comes.
+    // Announcing holds next to nothing.
     let slow = valid(600 * KIB);
-    let mut holder = site.raw().await;
     let declared = head(&format!("Content-Length: {}\r\nExpect: 100-continue\r\n", slow.len()));
+    let mut announcing = Vec::new();
+    for _ in 0..4 {
+        let mut raw = site.raw().await;
+        raw.send(&declared).await.unwrap();
+        assert_eq!(raw.answer().await.unwrap().status, 100);
+        announcing.push(raw);
+    }
+    drop(announcing);
+    // Holds 600 KiB until its last byte comes.
+    let mut holder = site.raw().await;
     holder.send(&declared).await.unwrap();
-    assert_eq!(holder.answer().await.unwrap().status, 100, "it has its place");
+    assert_eq!(holder.answer().await.unwrap().status, 100);
+    let (most, last) = slow.as_bytes().split_at(slow.len() - 1);
+    holder.send(most).await.unwrap();
+    portcullis_tests::within("its memory", async { while held(&site).await < 599 * KIB {} }).await;
 
-    assert_eq!(refusal(&site, declared.as_bytes()).await, (503, "overloaded".to_owned()));
+    let whole = [head(&format!("Content-Length: {}\r\n", slow.len())).as_bytes(), slow.as_bytes()].concat();
+    assert_eq!(refusal(&site, &whole).await, (503, "overloaded".to_owned()));
     let unsized_body = chunks(valid(600 * KIB).as_bytes(), 16 * KIB);
     let request = [head("Transfer-Encoding: chunked\r\n").as_bytes(), &unsized_body, b"0\r\n\r\n"].concat();
     assert_eq!(refusal(&site, &request).await, (503, "overloaded".to_owned()));
@@ -68,7 +89,7 @@ async fn bodies_over_the_memory_of_all_are_shed_while_others_go_on() {
     let json = [("content-type", "application/json")];
     assert_eq!(site.h1().await.send("POST", "/notes", &json, valid(100 * KIB)).await.status, 200);
 
-    holder.send(&slow).await.unwrap();
+    holder.send(last).await.unwrap();
     assert_eq!(holder.answer().await.unwrap().status, 200, "who had a place is served");
     assert_eq!(site.h1().await.send("POST", "/notes", &json, slow).await.status, 200, "the place is free again");
 }

@@ -144,3 +144,19 @@ async fn a_page_that_may_know_its_visitor_forgets_dead_sessions() {
     assert_eq!(browser.cookie(SESSION), None);
     assert_eq!(site.upstream.requests().remove(0).header("x-portcullis-user"), None);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_provider_that_does_not_say_when_somebody_logged_in_there_proves_nothing_recent() {
+    let idp = idp().await;
+    let setup = setup(&idp, "");
+    let recent = "authenticate = [\"session\"]\nmax_auth_age = \"5m\"\n";
+    let site = setup.route("recent", "GET /recent", "read", recent).start().await;
+    idp.tamper(serde_json::json!({ "path": "/token", "token": "id_token", "omit": ["auth_time"] })).await;
+    let mut browser = alice(&site).await;
+    idp.heal().await;
+    let refused = browser.fetch("GET", "https://app.test/recent").await;
+    assert_eq!(refused.problem(), (401, "insufficient_user_authentication".into()));
+    // Asked for it, the provider says.
+    let arrival = browser.follow("https://app.test/recent", "alice").await;
+    assert_eq!((arrival.answer.status.as_u16(), &*arrival.url), (200, "https://app.test/recent"));
+}

@@ -40,6 +40,18 @@ pub struct KeyRecord {
     pub terms: KeyTerms,
 }
 
+impl KeyRecord {
+    /// Whether what was opened with this key as it was may go on now that it is `self`: it is not revoked, has not expired,
+    /// has no other secret but one for which the old is still good, and is bound to the same addresses and routes.
+    pub fn carries_on(&self, was: &Self, now: Moment) -> bool {
+        let before = self.terms.before.as_ref();
+        let same_secret = self.hash == was.hash || before.is_some_and(|old| old.hash == was.hash && now < old.until);
+        let same_bounds = self.terms.addresses == was.terms.addresses && self.terms.routes == was.terms.routes;
+        let lives = self.revoked_at.is_none() && self.expires_at.is_none_or(|end| now < end);
+        same_secret && same_bounds && lives
+    }
+}
+
 /// The judge of API keys, and the identities of those last seen.
 #[derive(Debug)]
 pub struct ApiKeys {

@@ -169,7 +169,8 @@ fn is_essence(text: &str) -> bool {
 
 /// `;`-separated `name=value` (RFC 9110 §5.6.6), each name once.
 ///
-/// A quoted value with `;`, `"` or `\` inside is refused: readers disagree about those.
+/// A quoted value with `;`, `"` or `\` inside is refused: readers disagree about those. So is a name with `*`, which to
+/// some is another spelling of the name before it (RFC 2231 §3, §4).
 fn parameters(text: &str) -> Option<Vec<(String, String)>> {
     let mut seen: Vec<(String, String)> = Vec::new();
     for part in text.split(';') {
@@ -183,7 +184,7 @@ fn parameters(text: &str) -> Option<Vec<(String, String)>> {
         let value = quoted.unwrap_or(value);
         let plain = if quoted.is_some() { !value.contains(['"', '\\']) } else { is_token(value) };
         let again = seen.iter().any(|(known, _)| *known == name);
-        if !is_token(&name) || !plain || again || seen.len() >= MOST_PARAMETERS {
+        if !is_token(&name) || name.contains('*') || !plain || again || seen.len() >= MOST_PARAMETERS {
             return None;
         }
         seen.push((name, value.to_owned()));

@@ -15,22 +15,12 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Until a request's head has arrived whole; an idle connection is closed then, too.
 const HEAD: Duration = Duration::from_secs(15);
-/// How often an HTTP/2 peer is asked whether it is still there.
-const PING: Duration = Duration::from_secs(20);
-/// Requests under way on one HTTP/2 connection.
-const STREAMS: u32 = 32;
-/// Header fields of a request, in bytes.
-const HEADERS: u32 = 32 * 1024;
 
-/// Sets what hyper leaves open.
+/// Sets what hyper leaves open. HTTP/1.1 alone: hyper knows no bound for an HTTP/2 connection without requests, and a
+/// hundred of those would keep every operator and every probe out.
 pub(super) fn bound(http: &mut Builder<TokioExecutor>) {
+    *http = Builder::new(TokioExecutor::new()).http1_only();
     http.http1().timer(TokioTimer::new()).header_read_timeout(HEAD).max_buf_size(64 * 1024);
-    http.http2()
-        .timer(TokioTimer::new())
-        .keep_alive_interval(PING)
-        .keep_alive_timeout(PING)
-        .max_concurrent_streams(STREAMS)
-        .max_header_list_size(HEADERS);
 }
 
 /// Accepts as `A` does, so many at a time; whoever comes then is turned away at once.

@@ -1,6 +1,7 @@
 //! What was decided, and why? The newest decisions, searched, followed, and explained.
 
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,20 +13,24 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures::{Stream, stream};
 use portcullis_core::authorize::Explanation;
+use portcullis_core::govern::Subject;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
-use super::Admin;
+use super::call::Call;
 use super::operation::Operation;
 use super::problem::Refused;
+use super::{Admin, access};
 use crate::observe::{Decision, Difference, record};
 
 /// Decisions on one page.
 const PAGE: usize = 50;
 const LARGEST_PAGE: usize = 200;
+/// How often whoever follows is asked again whether they may; a revocation ends the stream within a second.
+const ASKED_AGAIN: Duration = Duration::from_millis(500);
 /// Between two signs of life of a stream.
 const ALIVE: Duration = Duration::from_secs(15);
 
@@ -119,6 +124,7 @@ fn value(decision: &Decision) -> Value {
 
 pub(super) async fn list(
     State(admin): State<Admin>,
+    call: Call,
     headers: HeaderMap,
     wanted: Result<Query<Wanted>, QueryRejection>,
 ) -> Result<Response, Refused> {
@@ -126,7 +132,9 @@ pub(super) async fn list(
     let kept = &admin.shared.streams.kept;
     let accepts = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if accepts.split(',').any(|kind| kind.trim().starts_with("text/event-stream")) {
-        return Ok(Sse::new(events(kept.follow(), wanted))
+        let heard = kept.follow();
+        let follower = Follower { admin: admin.clone(), peer: call.peer, headers };
+        return Ok(Sse::new(events(heard, wanted, follower))
             .keep_alive(KeepAlive::new().interval(ALIVE))
             .into_response());
     }
@@ -139,19 +147,55 @@ pub(super) async fn list(
     Ok(Json(Decisions { items, next_cursor: next.map(|number| number.to_string()) }).into_response())
 }
 
-/// Those to come that are wanted; a follower that is too slow is told how many it missed.
-fn events(heard: Receiver<Arc<Decision>>, wanted: Wanted) -> impl Stream<Item = Result<Event, Infallible>> {
-    stream::unfold((heard, wanted), |(mut heard, wanted)| async move {
+/// Whoever follows the decisions, as they asked to.
+struct Follower {
+    admin: Admin,
+    peer: IpAddr,
+    headers: HeaderMap,
+}
+
+impl Follower {
+    /// Whether they may still do so. Where that cannot be judged now, they go on: they could when they began.
+    async fn may(&self) -> bool {
+        let (mut parts, ()) = axum::http::Request::new(()).into_parts();
+        parts.headers.clone_from(&self.headers);
+        let published = self.admin.shared.current();
+        match access::who(&self.admin, &published, &parts, self.peer).await {
+            Ok(who) => published.snapshot.governance().may(&who, "listDecisions", Subject::Gateway, self.peer).is_ok(),
+            Err(refused) => refused.is_outage(),
+        }
+    }
+}
+
+/// Those to come that are wanted; a follower that is too slow is told how many it missed. The end: they may no longer.
+fn events(
+    heard: Receiver<Arc<Decision>>,
+    wanted: Wanted,
+    follower: Follower,
+) -> impl Stream<Item = Result<Event, Infallible>> {
+    let mut asked = tokio::time::interval(ASKED_AGAIN);
+    asked.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    stream::unfold((heard, wanted, follower, asked), |(mut heard, wanted, follower, mut asked)| async move {
         loop {
-            match heard.recv().await {
+            let heard_of = tokio::select! {
+                biased;
+                _ = asked.tick() => {
+                    if !follower.may().await {
+                        return None;
+                    }
+                    continue;
+                }
+                heard_of = heard.recv() => heard_of,
+            };
+            match heard_of {
                 Ok(decision) if wanted.picks(&decision) => {
                     let event = Event::default().id(decision.ids.decision.as_str()).data(value(&decision).to_string());
-                    return Some((Ok(event), (heard, wanted)));
+                    return Some((Ok(event), (heard, wanted, follower, asked)));
                 }
                 Ok(_) => {}
                 Err(RecvError::Lagged(missed)) => {
                     let event = Event::default().event("missed").data(missed.to_string());
-                    return Some((Ok(event), (heard, wanted)));
+                    return Some((Ok(event), (heard, wanted, follower, asked)));
                 }
                 Err(RecvError::Closed) => return None,
             }

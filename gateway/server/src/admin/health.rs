@@ -40,6 +40,8 @@ pub(super) async fn metrics(State(admin): State<Admin>) -> Response {
             admin.shared.streams.metrics.jwks_age.with_label_values(&[&*source.alias]).set(age.as_secs_f64());
         }
     }
+    let held = i64::try_from(admin.shared.bodies_held()).unwrap_or(i64::MAX);
+    admin.shared.streams.metrics.body_memory.set(held);
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], admin.shared.streams.metrics.text())
         .into_response()
 }

@@ -100,6 +100,10 @@ async fn create(
         Some(text) => input::end("/expires_in", text, now)?,
     };
     let terms = wanted.terms(&call)?;
+    // About the key as it is made: the frame has asked about what it could read of the body.
+    let project = wanted.metadata.get("project").and_then(Value::as_str);
+    let made = KeyFacts { id: "", owner: &wanted.owner, project, roles: &wanted.roles };
+    call.may("createKey", Subject::Key(made))?;
     let key = access::mint(ENV).map_err(|fault| Refused::store(&fault))?;
     let new = NewKey {
         id: key.id.clone(),

@@ -54,6 +54,11 @@ impl Refused {
         Self { status, code, detail: detail.into(), errors: Vec::new() }
     }
 
+    /// Whether it says nothing about who asked, but that something we need is away.
+    pub(super) fn is_outage(&self) -> bool {
+        self.status.is_server_error()
+    }
+
     pub(super) fn invalid(errors: Vec<FieldFault>) -> Self {
         let detail = "the body does not fit; see `errors`".to_owned();
         let errors = errors

@@ -10,7 +10,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::HeaderValue;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
-use portcullis_core::identify::{Identity, Principal};
+use portcullis_core::identify::{AuthMethod, Identity, Principal};
 use portcullis_core::moment::Moment;
 use quick_cache::sync::Cache;
 use serde::Serialize;
@@ -19,7 +19,7 @@ use super::identity::local_name;
 
 /// How long a statement holds. The contract allows five minutes at most.
 const LIFE: Duration = Duration::from_mins(5);
-/// Statements kept, one per principal and upstream.
+/// Statements kept, one for all that is stated of a caller to an upstream.
 const KEPT: usize = 10_000;
 
 /// Signs statements (ES256), keeping each until half its life so that a request costs no signature.
@@ -31,10 +31,13 @@ pub(crate) struct Assertions {
     kept: Cache<Asked, (Moment, HeaderValue)>,
 }
 
+/// Everything that is stated.
 #[derive(Clone, Eq, Hash, PartialEq)]
 struct Asked {
     principal: Principal,
+    method: AuthMethod,
     groups: Vec<Arc<str>>,
+    email: Option<Arc<str>>,
     upstream: Arc<str>,
 }
 
@@ -73,7 +76,9 @@ impl Assertions {
     pub(crate) fn about(&self, identity: &Identity, upstream: &Arc<str>, now: Moment) -> Option<HeaderValue> {
         let asked = Asked {
             principal: identity.principal.clone(),
+            method: identity.method,
             groups: identity.groups.clone(),
+            email: identity.email.clone(),
             upstream: Arc::clone(upstream),
         };
         if let Some((renew, value)) = self.kept.get(&asked)

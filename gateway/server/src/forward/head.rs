@@ -130,10 +130,11 @@ static X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host"
 
 /// Says how the request reached us. The peer is appended to what a trusted proxy said.
 pub(crate) fn forwarded(headers: &mut HeaderMap, peer: IpAddr, scheme: &'static str, host: &str) {
-    let before = headers.get(&X_FORWARDED_FOR).and_then(|before| before.to_str().ok()).map(str::as_bytes);
-    let mut chain = Vec::with_capacity(before.map_or(0, |before| before.len() + 2) + 45);
-    if let Some(before) = before {
-        chain.extend_from_slice(before);
+    // Several lines are one list (RFC 9110 §5.3).
+    let before = || headers.get_all(&X_FORWARDED_FOR).iter().filter_map(|line| line.to_str().ok());
+    let mut chain = Vec::with_capacity(before().map(|line| line.len() + 2).sum::<usize>() + 45);
+    for line in before() {
+        chain.extend_from_slice(line.as_bytes());
         chain.extend_from_slice(b", ");
     }
     put_address(&mut chain, peer);

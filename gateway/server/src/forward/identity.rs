@@ -64,11 +64,15 @@ pub(crate) fn local_name(group: &str) -> &str {
     group.split_once('|').map_or(group, |(_, name)| name)
 }
 
-/// A field value holds visible ASCII only; the rest is percent-encoded, and so is the sign itself.
+/// A field value holds visible ASCII only; the rest is percent-encoded, and so is the sign itself. Spaces at either end are
+/// too: they are no part of a field (RFC 9110 §5.5), and who differs in them alone is somebody else.
 fn ascii(text: &str) -> String {
     use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
     const UNSAFE: &AsciiSet = &CONTROLS.add(b'%');
-    utf8_percent_encode(text, UNSAFE).to_string()
+    let inner = text.trim_matches(' ');
+    let at = text.len() - text.trim_start_matches(' ').len();
+    let after = text.len() - at - inner.len();
+    format!("{}{}{}", "%20".repeat(at), utf8_percent_encode(inner, UNSAFE), "%20".repeat(after))
 }
 
 /// A list of strings as a structured field (RFC 9651 §3.1, §3.3.3).

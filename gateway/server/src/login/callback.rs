@@ -131,7 +131,8 @@ impl Login {
             claims: said.claims,
             scopes: tokens.scopes.clone().unwrap_or_else(|| provider.config.scopes()),
             email: said.email,
-            authenticated_at: said.authenticated_at.or(Some(now)),
+            // Where the provider does not say, it is not known: that it is now would be a guess.
+            authenticated_at: said.authenticated_at,
             sid: said.sid,
             nonce: Some(nonce),
             created_at: now,

@@ -20,6 +20,7 @@ pub(crate) struct Metrics {
     registry: Registry,
     requests: HistogramVec,
     active: IntGauge,
+    pub(crate) body_memory: IntGauge,
     refusals: IntCounterVec,
     would_refuse: IntCounterVec,
     would_allow: IntCounterVec,
@@ -58,6 +59,7 @@ impl Metrics {
                 )?,
             )?,
             active: gauge("http_server_active_requests", "requests under way")?,
+            body_memory: gauge("body_memory_bytes", "memory held by bodies that are read before they go on")?,
             refusals: counter("refusals_total", "requests turned away, by code", &["route", "code"])?,
             would_refuse: counter("would_refuse_total", "what shadow mode let pass", &["route", "stage", "code"])?,
             would_allow: counter(

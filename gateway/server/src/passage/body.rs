@@ -49,7 +49,8 @@ pub(super) async fn read_whole(
         return Err(too_large(max));
     }
     let known = declared.and_then(|length| usize::try_from(length).ok());
-    let memory = reserve(shared, known.unwrap_or(REPLAYED).max(1))?;
+    // For what is there, not for what is announced: announcing costs nothing.
+    let memory = reserve(shared, known.unwrap_or(REPLAYED).clamp(1, REPLAYED))?;
     let waits = session.get_header(header::EXPECT).is_some();
     if waits && session.write_continue_response().await.is_err() {
         return Err(Refusal::new(Code::ClientGone));
@@ -68,7 +69,7 @@ async fn collect(
     mut memory: OwnedSemaphorePermit,
     shared: &Shared,
 ) -> Result<Whole, Refusal> {
-    let mut whole = BytesMut::with_capacity(known.unwrap_or(4096));
+    let mut whole = BytesMut::with_capacity(known.unwrap_or(4096).min(REPLAYED));
     loop {
         let rest = known.map(|length| length.saturating_sub(whole.len()));
         if rest.is_none_or(|rest| rest <= REPLAYED) {
@@ -91,7 +92,8 @@ async fn collect(
         }
         // Never after the bytes: what is held has been paid for.
         if let Some(more) = length.checked_sub(memory.num_permits() * UNIT).filter(|more| *more > 0) {
-            memory.merge(reserve(shared, more.max(REPLAYED))?);
+            let rest = known.map_or(usize::MAX, |known| known.saturating_sub(length)).saturating_add(more);
+            memory.merge(reserve(shared, more.max(REPLAYED).min(rest))?);
         }
         whole.extend_from_slice(&chunk);
     }

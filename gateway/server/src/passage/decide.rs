@@ -25,13 +25,20 @@ const DECIDE: &str = "/_portcullis/decide";
 struct Dialect {
     target: &'static str,
     method: &'static str,
+    /// Where the host stands, if it is not that of the question.
+    host: Option<&'static str>,
     asks: Asks,
 }
 
 /// As configured for nginx; as Traefik and Caddy send by themselves.
 const DIALECTS: [Dialect; 2] = [
-    Dialect { target: "x-original-url", method: "x-original-method", asks: Asks::TwoStatuses },
-    Dialect { target: "x-forwarded-uri", method: "x-forwarded-method", asks: Asks::AnyStatus },
+    Dialect { target: "x-original-url", method: "x-original-method", host: None, asks: Asks::TwoStatuses },
+    Dialect {
+        target: "x-forwarded-uri",
+        method: "x-forwarded-method",
+        host: Some(FORWARDED_HOST),
+        asks: Asks::AnyStatus,
+    },
 ];
 
 const FORWARDED_HOST: &str = "x-forwarded-host";
@@ -60,6 +67,11 @@ impl Subrequest {
         });
         let spoken: Vec<&Dialect> = spoken.collect();
         let rest = request.path.as_str().strip_prefix(DECIDE).unwrap_or_default();
+        let told = spoken.first().and_then(|dialect| dialect.host);
+        if told.is_none() && request.headers.contains_key(FORWARDED_HOST) {
+            // A client's: where it counts, the host that is asked about would be the client's choice.
+            return Err(unclear("`X-Forwarded-Host` belongs to another way to ask; the proxy must take it away"));
+        }
         let (method, target, asks) = match (spoken.as_slice(), rest) {
             // Caddy repeats the query behind the question.
             ([dialect], "") => (told_method(request, dialect)?, told_target(request, dialect)?, dialect.asks),

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use http::{HeaderName, HeaderValue, StatusCode, Version, header};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::protocols::ALPN;
@@ -13,13 +14,14 @@ use pingora::{Error, ErrorType, Result};
 use portcullis_core::framing::Stream;
 use portcullis_core::identify::{Principal, SessionHash, TokenMark};
 use portcullis_core::moment::Now;
-use portcullis_core::ports::{Keys, World};
+use portcullis_core::ports::World;
 use portcullis_core::request::Request;
 use portcullis_core::snapshot::Snapshot;
 use portcullis_core::trail::Trail;
 
 use super::Ctx;
-use crate::accept::{self, Guard, lease};
+use crate::accept::{self, Guard, TlsPolicy, lease};
+use crate::control::Published;
 use crate::forward::answer::{self, Switch};
 use crate::forward::head::{self, Peer};
 use crate::forward::{Patience, become_tunnel};
@@ -241,7 +243,13 @@ pub(super) fn lease(head: &ResponseHeader, ctx: &mut Ctx, now: Now, shared: &Sha
     let identity = permit.identity();
     match (&identity.principal, &identity.token) {
         (Principal::ApiKey(id), _) if streaming => {
-            lease::ends_when(until_revoked(Arc::clone(&shared.world.keys), Arc::clone(id), span));
+            lease::ends_when(until_revoked(shared.world.clone(), Arc::clone(id), span));
+        }
+        (Principal::Certificate(_), _) if streaming => {
+            if let (Some(published), Some(facts)) = (&ctx.published, &ctx.facts) {
+                let (tls, host) = (Arc::clone(&published.tls), facts.host.clone());
+                lease::ends_when(until_asked_otherwise(shared.watched(), (tls, host), span));
+            }
         }
         _ if streaming && identity.session.is_some() => {
             if let Some(live) = &identity.session {
@@ -259,20 +267,45 @@ pub(super) fn lease(head: &ResponseHeader, ctx: &mut Ctx, now: Now, shared: &Sha
 
 /// Over after `longest`, or when the key is no longer good. A store that does not answer ends nothing: the key was
 /// good, and has an end of its own.
-async fn until_revoked(keys: Arc<dyn Keys>, id: Arc<str>, longest: Duration) {
+async fn until_revoked(world: World, id: Arc<str>, longest: Duration) {
     let revoked = async {
+        let mut was = None;
         loop {
-            tokio::time::sleep(ASKED_AGAIN).await;
-            match keys.key(&id).get().await {
-                Ok(Some(key)) if key.revoked_at.is_none() => {}
-                Ok(_) => return,
+            match world.keys.key(&id).get().await {
+                Ok(Some(key)) => {
+                    let was = was.get_or_insert_with(|| Arc::clone(&key));
+                    if !key.carries_on(was, world.clock.now().wall) {
+                        return;
+                    }
+                }
+                Ok(None) => return,
                 Err(_) => {}
             }
+            tokio::time::sleep(ASKED_AGAIN).await;
         }
     };
     tokio::select! {
         () = tokio::time::sleep(longest) => {}
         () = revoked => {}
+    }
+}
+
+/// Over after `longest`, or when other authorities or revocation lists hold for the host: who came by the old ones comes
+/// again.
+async fn until_asked_otherwise(
+    current: Arc<ArcSwap<Published>>,
+    (tls, host): (Arc<TlsPolicy>, String),
+    longest: Duration,
+) {
+    let asks = |policy: &TlsPolicy| policy.clients(policy.choose(Some(&host)));
+    let otherwise = async {
+        while asks(&current.load().tls) == asks(&tls) {
+            tokio::time::sleep(ASKED_AGAIN).await;
+        }
+    };
+    tokio::select! {
+        () = tokio::time::sleep(longest) => {}
+        () = otherwise => {}
     }
 }
 

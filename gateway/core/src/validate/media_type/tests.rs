@@ -49,6 +49,8 @@ fn refuses_everything_but_one_plain_json_type() {
         "application/json; charset=\"utf-8",
         "application/json; a=\"b\\\"c\"",
         "application/json; =x",
+        "application/json; charset=utf-8; charset*=utf-16''",
+        "application/json; charset*0=utf-8",
         "application/ json",
         "+json",
     ] {

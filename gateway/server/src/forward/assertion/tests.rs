@@ -63,6 +63,13 @@ fn one_is_kept_until_half_its_life_for_each_caller_and_upstream() {
     let mut demoted = user("alice");
     demoted.groups.clear();
     assert_ne!(assertions.about(&demoted, &Arc::from("app"), at(0)).unwrap(), first);
+    let with = |change: &dyn Fn(&mut Identity)| {
+        let mut changed = user("alice");
+        change(&mut changed);
+        assertions.about(&changed, &Arc::from("app"), at(0)).unwrap()
+    };
+    assert_ne!(with(&|other| other.email = Some("a@b.example".into())), first);
+    assert_ne!(with(&|other| other.method = AuthMethod::Session), first);
     assert_ne!(about("alice", "app", 150), first);
     // A clock that ran back must not give out a statement from the future.
     assert_ne!(about("alice", "app", -3600), first);

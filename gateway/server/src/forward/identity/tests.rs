@@ -53,6 +53,14 @@ fn no_text_of_an_issuer_can_forge_a_second_field_or_item() {
 }
 
 #[test]
+fn who_differs_in_spaces_alone_is_somebody_else() {
+    // A server takes the spaces around a value away.
+    let told =
+        ["alice", " alice", "alice ", "al ice", "  "].map(|subject| written(&user(subject, &[], None)).remove(0));
+    assert_eq!(told, ["x-sub: alice", "x-sub: %20alice", "x-sub: alice%20", "x-sub: al ice", "x-sub: %20%20"]);
+}
+
+#[test]
 fn every_name_is_among_those_that_are_stripped() {
     let all: Vec<_> = names().all().map(|name| name.as_str().to_owned()).collect();
     assert_eq!(all, ["x-sub", "x-mail", "x-groups", "x-portcullis-assertion", "remote-name"]);
