@@ -4,6 +4,7 @@
 
 mod admin;
 mod api_keys;
+mod assertions;
 mod authorize;
 mod bodies;
 mod broken;

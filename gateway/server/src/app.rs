@@ -4,7 +4,7 @@ mod listeners;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +13,6 @@ use pingora::apps::HttpServerOptions;
 use pingora::protocols::http::v2::server::default_h2_options;
 use pingora::proxy::HttpProxy;
 use pingora::server::configuration::ServerConf;
-use portcullis_certs::PrivateKey;
 use portcullis_core::config::{AccessLog, ConfigError, Level};
 use portcullis_core::limit::{MemoryCounters, Once};
 use portcullis_core::moment::Moment;
@@ -125,7 +124,7 @@ impl Gateway {
         jwks.reconfigure(&snapshot.token_sources());
         let issuers = Arc::new(Issuers::new().map_err(StartError::World)?);
         issuers.reconfigure(snapshot.introspecting());
-        let assertions = assertions(&data, &snapshot)?;
+        let assertions = assertions(&store, clock.now().wall, &snapshot).await?;
         let replays: Arc<dyn Replays> = Arc::new(Once::new(Arc::clone(&shared_counters)));
         let failures = Arc::new(MemoryCounters::new(MOST_FAILED));
         let login = logins(&clock, &jwks, (&replays, &failures), &store, &snapshot).await?;
@@ -173,6 +172,7 @@ impl Gateway {
         let fetching = Arc::clone(&jwks);
         let kept = store.clone();
         tasks.run("store", async move { kept.run().await });
+        tasks.signing(&shared, store.signing.clone());
         tasks.run("jwks", async move { fetching.run().await });
         tasks.run("watch", watch_files(Arc::clone(&publisher), Arc::clone(&shared), stopped.clone()));
 
@@ -283,13 +283,12 @@ async fn logins(
 }
 
 /// Who states to applications who is calling.
-fn assertions(data: &Path, snapshot: &Snapshot) -> Result<Assertions, StartError> {
-    let signing =
-        PrivateKey::open_or_create(&data.join("assertion.key")).map_err(|e| StartError::World(e.to_string()))?;
+async fn assertions(store: &Stored, now: Moment, snapshot: &Snapshot) -> Result<Arc<Assertions>, StartError> {
+    let keys = store.signing.published(now).await.map_err(|error| StartError::World(error.to_string()))?;
     let issuer = Arc::clone(snapshot.public_url());
     let issuer = if issuer.is_empty() { "portcullis".into() } else { issuer };
-    Assertions::new(signing.pkcs8(), signing.public_point(), issuer)
-        .ok_or_else(|| StartError::World("`assertion.key` is unusable".to_owned()))
+    let unusable = || StartError::World("a signing key in the store is unusable".to_owned());
+    Assertions::new(&keys, issuer).map(Arc::new).ok_or_else(unusable)
 }
 
 fn streams(snapshot: &portcullis_core::snapshot::Snapshot, metrics: Arc<Metrics>) -> Result<Streams, StartError> {

@@ -16,7 +16,7 @@ use crate::observe::Streams;
 pub(crate) struct Shared {
     pub(crate) world: World,
     pub(crate) streams: Arc<Streams>,
-    pub(crate) assertions: Assertions,
+    pub(crate) assertions: Arc<Assertions>,
     pub(crate) login: Login,
     /// `[server]` cannot change without a restart, so these are plain values.
     pub(crate) keepalive: Duration,
@@ -31,7 +31,7 @@ impl Shared {
     pub(crate) fn new(
         world: World,
         streams: Arc<Streams>,
-        assertions: Assertions,
+        assertions: Arc<Assertions>,
         login: Login,
         published: Arc<ArcSwap<Published>>,
     ) -> Self {

@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::shared::Shared;
+use crate::world::store::SigningKeys;
 
 /// How often host names of upstreams are looked up again.
 const LOOK_UP: Duration = Duration::from_secs(30);
@@ -64,6 +65,12 @@ impl Tasks {
             let dropped = gauges.streams.dropped();
             gauges.streams.metrics.log_lines_dropped.set(i64::try_from(dropped).unwrap_or(i64::MAX));
         });
+    }
+
+    /// Keeps the keys that sign what applications are told.
+    pub(crate) fn signing(&mut self, shared: &Arc<Shared>, keys: SigningKeys) {
+        let (assertions, clock) = (Arc::clone(&shared.assertions), Arc::clone(&shared.world.clock));
+        self.run("signing keys", async move { assertions.follow(keys, clock).await });
     }
 
     /// Waits for all of it to end, after `stop` was sent.

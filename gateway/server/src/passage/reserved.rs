@@ -26,8 +26,12 @@ pub(super) fn answer(request: &Request<'_>, published: &Published, shared: &Shar
     }
     Some(reading(request, || match rest.strip_prefix('/')? {
         "jwks.json" => Some(
-            Reply::new(StatusCode::OK, "application/jwk-set+json", shared.assertions.jwks().to_owned())
-                .with(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=300")),
+            Reply::new(
+                StatusCode::OK,
+                "application/jwk-set+json",
+                shared.assertions.jwks(shared.world.clock.now().wall).to_string(),
+            )
+            .with(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=300")),
         ),
         other => respond::documentation(other.strip_prefix("refusals/")?),
     }))

@@ -15,6 +15,7 @@ mod migrate;
 mod record;
 pub mod revocations;
 pub mod sessions;
+pub mod signing;
 #[cfg(test)]
 pub(crate) mod tests;
 
@@ -35,6 +36,7 @@ pub use migrate::{Moved, Unmoved, migrate};
 pub use record::{Changed, Commit, Draft, Expect, Kind, Listing, Page, Record, Write};
 pub use revocations::{Revocation, RevocationList, RevocationPage};
 pub use sessions::{SessionList, SessionPage, StoredSession};
+pub use signing::{Published, SigningKey, SigningKeys};
 
 /// The port. What is acknowledged is on disk, as far as the implementation's own settings promise it.
 ///
@@ -105,6 +107,7 @@ pub struct Stored {
     pub keys: Keyring,
     pub revocations: RevocationList,
     pub sessions: SessionList,
+    pub signing: SigningKeys,
     store: Arc<dyn Store>,
 }
 
@@ -118,7 +121,8 @@ impl Stored {
         let keys = Keyring::new(Arc::clone(&store));
         let sessions = SessionList::new(Arc::clone(&store));
         let revocations = RevocationList::open(Arc::clone(&store)).await?;
-        Ok(Self { admin_key: AdminKey::new(Arc::clone(&store)), keys, revocations, sessions, store })
+        let signing = SigningKeys::new(Arc::clone(&store));
+        Ok(Self { admin_key: AdminKey::new(Arc::clone(&store)), keys, revocations, sessions, signing, store })
     }
 
     /// The records themselves, for what has no layer of its own here.

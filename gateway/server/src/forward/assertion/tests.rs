@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::jwk::JwkSet;
@@ -11,11 +11,16 @@ use portcullis_core::moment::Moment;
 use serde_json::{Value, json};
 
 use super::{Assertions, thumbprint};
+use crate::world::store::{Published, SigningKey};
 
 fn assertions() -> Assertions {
     let pkcs8 = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new()).unwrap();
-    let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8.as_ref()).unwrap();
-    Assertions::new(pkcs8.as_ref(), pair.public_key().as_ref(), "https://app.example".into()).unwrap()
+    Assertions::new(&published(pkcs8.as_ref()), "https://app.example".into()).unwrap()
+}
+
+fn published(pkcs8: &[u8]) -> Published {
+    let key = SigningKey { signs_from: Moment::default(), pkcs8: pkcs8.into() };
+    Published { keys: vec![key], until: at(1_000_000) }
 }
 
 fn user(name: &str) -> Identity {
@@ -36,7 +41,7 @@ fn an_application_can_verify_it_with_the_published_keys() {
     let assertions = assertions();
     let value = assertions.about(&user("alice"), &Arc::from("app"), at(0)).unwrap();
     assert!(value.is_sensitive());
-    let keys: JwkSet = serde_json::from_str(assertions.jwks()).unwrap();
+    let keys: JwkSet = serde_json::from_str(&assertions.jwks(at(0))).unwrap();
     let mut validation = Validation::new(Algorithm::ES256);
     validation.set_audience(&["app"]);
     validation.set_issuer(&["https://app.example"]);
@@ -76,8 +81,8 @@ fn one_is_kept_until_half_its_life_for_each_caller_and_upstream() {
 }
 
 #[test]
-fn refuses_a_public_key_that_is_none() {
-    assert!(Assertions::new(&[], &[4; 64], "i".into()).is_none());
+fn refuses_a_key_that_is_none() {
+    assert!(Assertions::new(&published(&[4; 64]), "i".into()).is_none());
 }
 
 #[test]
