@@ -7,6 +7,7 @@ mod github;
 mod me;
 mod providers;
 mod refused;
+mod relayed;
 mod renewed;
 mod replicas;
 mod sessions;

@@ -51,7 +51,7 @@ pub use error::{ConfigError, Location, render};
 pub use load::{Doorway, Loaded, PathPart, doorway, load};
 pub use observe::{AccessLog, Level, ObserveConfig};
 pub use policies::PoliciesConfig;
-pub use routes::{RouteConfig, RouteMatch};
+pub use routes::{RouteConfig, RouteMatch, TokenToApp};
 pub use schema::{json_schema, reference_markdown};
 pub use server::ServerConfig;
 pub use source::{ContentHash, FileFault, ReadFile, Source};

@@ -7,6 +7,7 @@ pub(crate) mod head;
 mod health;
 mod identity;
 mod peers;
+pub(crate) mod relay;
 mod tunnel;
 
 pub(crate) use assertion::Assertions;

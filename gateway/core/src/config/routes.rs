@@ -5,7 +5,7 @@ mod pattern;
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use validator::Validate;
 
 pub use pattern::RouteMatch;
@@ -124,12 +124,26 @@ pub struct RouteConfig {
     /// others, `browser` sends every GET there, `api` always answers 401.
     #[serde(default)]
     pub login: LoginStyle,
+    /// Whether the application gets the caller's own token as `Authorization: Bearer`: `none`, or `relay` for the token
+    /// that was shown, or the access token of the session. Only for applications that need it.
+    #[serde(default)]
+    pub token: TokenToApp,
     /// Cross-origin requests: `{ origins = […] }` or `"app"`. Default: preflights are refused.
     #[validate(nested)]
     pub cors: Option<Cors>,
     /// Whether the route may be upgraded to a WebSocket.
     #[serde(default)]
     pub websocket: bool,
+}
+
+/// What the application gets of the caller's own token.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TokenToApp {
+    #[default]
+    None,
+    /// As `Authorization: Bearer`; what else stands there is removed.
+    Relay,
 }
 
 impl RouteConfig {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::authorize::{Authorize, Caller, Door, Public};
+use crate::config::TokenToApp;
 use crate::cors::Cors;
 use crate::gather::Gather;
 use crate::guard::Guard;
@@ -39,6 +40,8 @@ pub struct Rules {
     /// The longest life of a stream.
     pub max_stream: Option<Duration>,
     pub websocket: bool,
+    /// Whether the application gets the caller's own token.
+    pub token: TokenToApp,
     /// What its `authenticate` says, for people.
     pub authenticate: Arc<str>,
     /// Whom its `authenticate` lets come as far as the policies.

@@ -11,6 +11,7 @@ use pingora::protocols::ALPN;
 use pingora::proxy::Session;
 use pingora::upstreams::peer::{HttpPeer, HttpUpstreamRequestPolicy};
 use pingora::{Error, ErrorType, Result};
+use portcullis_core::config::TokenToApp;
 use portcullis_core::framing::Stream;
 use portcullis_core::identify::{Principal, SessionHash, TokenMark};
 use portcullis_core::moment::Now;
@@ -24,7 +25,7 @@ use crate::accept::{self, Guard, TlsPolicy, lease};
 use crate::control::Published;
 use crate::forward::answer::{self, Switch};
 use crate::forward::head::{self, Peer};
-use crate::forward::{Patience, become_tunnel};
+use crate::forward::{Patience, become_tunnel, relay};
 use crate::login::clear_session;
 use crate::observe::HeadFacts;
 use crate::respond;
@@ -134,7 +135,19 @@ pub(super) fn dress(upstream_head: &mut RequestHeader, ctx: &mut Ctx, shared: &S
     }
     head::change(upstream_head, |headers| {
         let peer = if facts.trusted { Peer::TrustedProxy } else { Peer::Stranger };
+        let relayed = match permit.rules().token {
+            TokenToApp::None => None,
+            TokenToApp::Relay => {
+                let cookie = &published.snapshot.sessions().cookie;
+                Some(relay::authorization(headers, permit.identity(), cookie).filter(|_| permit.forwards_identity()))
+            }
+        };
         head::strip(headers, peer, permit.consumed(), &published.peers.identity_names);
+        if let Some(relayed) = relayed {
+            // INVARIANT: what stands there on such a route was judged, or comes of a session.
+            headers.remove(header::AUTHORIZATION);
+            headers.extend(relayed.map(|value| (header::AUTHORIZATION, value)));
+        }
         if let Some(address) = facts.peer {
             head::forwarded(headers, address, facts.scheme, &facts.host);
         }

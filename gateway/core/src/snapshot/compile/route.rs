@@ -100,6 +100,7 @@ pub(super) fn compile(
         timeout: route.timeout.map(|span| span.0),
         max_stream: route.max_stream.map(|span| span.0),
         websocket: route.websocket,
+        token: route.token,
         authenticate: describe(&route.authenticate).into(),
         callers: callers(&route.authenticate, judges),
         public: route.authenticate == Authenticate::Public,

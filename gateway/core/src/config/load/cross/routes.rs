@@ -3,7 +3,7 @@
 use super::{Cross, resource};
 use crate::config::load::PathPart;
 use crate::config::load::{Draft, nearest};
-use crate::config::{Authenticate, Cors, LimitBy, Method, ParameterPlace, RouteConfig};
+use crate::config::{Authenticate, Cors, LimitBy, Method, ParameterPlace, RouteConfig, TokenToApp, urls};
 
 pub(super) fn check(cross: &mut Cross<'_>) {
     let draft = cross.draft;
@@ -66,6 +66,23 @@ impl Checked<'_, '_> {
         if demands_session && draft.providers.is_empty() && !draft.torn {
             let help = "define one: `[providers.NAME]` with `issuer`, `client_id` and `client_secret`";
             self.refuse(&["authenticate".into()], "no provider is defined, so nobody could log in", help);
+        }
+        let anywhere = draft.server.as_ref().and_then(|server| server.public_url.as_ref());
+        let own = anywhere.and_then(|url| urls::parts(url.as_str())).map(|parts| parts.host.to_ascii_lowercase());
+        if let (Some(host), Some(own)) = (&self.route.host, own)
+            && demands_session
+            && *host != own
+        {
+            let message = format!(
+                "`session` could never be shown at `{host}`: people log in at `{own}`, and the cookie is of that host alone"
+            );
+            let help = "leave `session` out here, or the route's `host`";
+            self.refuse(&["authenticate".into()], message, help);
+        }
+        let has_token = authenticate.accepts(Method::Session) || authenticate.accepts(Method::Jwt);
+        if self.route.token == TokenToApp::Relay && !has_token {
+            let help = "add `session` or `jwt` to `authenticate`, or leave `token` out";
+            self.refuse(&["token".into()], "nobody who may come here has a token", help);
         }
         if *authenticate == Authenticate::Public && !self.route.scopes.is_empty() {
             self.refuse(&["scopes".into()], "a public route judges no credential, so nobody has scopes", "");
