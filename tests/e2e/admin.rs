@@ -1,6 +1,7 @@
 //! What may operators do, and what is everybody else told?
 
 mod access;
+mod again;
 mod faults;
 mod frame;
 mod roles;

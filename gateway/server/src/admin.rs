@@ -1,6 +1,7 @@
 //! How do operators reach the gateway? A listener of its own: health, metrics, keys, status, reload.
 
 mod access;
+mod again;
 mod bounds;
 mod call;
 mod decisions;

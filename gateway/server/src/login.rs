@@ -33,7 +33,7 @@ use portcullis_core::snapshot::Snapshot;
 pub(crate) use keeper::Keeper;
 pub(crate) use proof::usable as client_key_usable;
 pub(crate) use provider::try_out;
-use seal::Sealer;
+pub(crate) use seal::Sealer;
 pub(crate) use start::address as login_address;
 pub(crate) use visit::{Place, Visit, clear_session};
 

@@ -30,6 +30,13 @@ pub const ADMIN_ONLY: &[Row] = &[
         remedy: "Make another key.",
     },
     Row {
+        name: "idempotency_conflict",
+        status: 409,
+        title: "Idempotency conflict",
+        detail: "A request with this `Idempotency-Key` is under way, or its answer was lost.",
+        remedy: "Send it again in a moment; where `detail` says that the answer was lost, see what there is first.",
+    },
+    Row {
         name: "revocation_not_found",
         status: 404,
         title: "No such revocation",
@@ -51,10 +58,24 @@ pub const ADMIN_ONLY: &[Row] = &[
         remedy: "Read it again, look at what has changed, and send the `ETag` you get then.",
     },
     Row {
+        name: "idempotency_key_reused",
+        status: 422,
+        title: "Idempotency key reused",
+        detail: "This `Idempotency-Key` was sent with another request.",
+        remedy: "Send another key with another request.",
+    },
+    Row {
         name: "config_refused",
         status: 422,
         title: "Configuration refused",
         detail: "The files do not hold together, and the old configuration stays in force.",
         remedy: "Mend what `errors` names, by file, line and column; `portcullis check` says the same.",
+    },
+    Row {
+        name: "outcome_unknown",
+        status: 503,
+        title: "Outcome unknown",
+        detail: "The store did not answer: whether the change was made is not known.",
+        remedy: "See what there is before you ask for it again.",
     },
 ];

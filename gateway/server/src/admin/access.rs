@@ -111,7 +111,7 @@ fn here(peer: IpAddr) -> Result<(), Refused> {
 }
 
 /// The bearer token or `X-API-Key`; one that is not ASCII reads as empty, and no key is that.
-fn shown(headers: &HeaderMap) -> Option<&str> {
+pub(super) fn shown(headers: &HeaderMap) -> Option<&str> {
     let authorization = headers
         .get(header::AUTHORIZATION)
         .and_then(|value| value.to_str().ok())

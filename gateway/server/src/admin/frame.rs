@@ -15,6 +15,7 @@ use axum::response::{IntoResponse, Response};
 use portcullis_core::govern::{KeyFacts, Subject};
 use serde::Deserialize;
 
+use super::again::Keyed;
 use super::call::{Call, DRY_RUN, Purpose};
 use super::operation::{About, Facts};
 use super::problem::Refused;
@@ -32,8 +33,11 @@ pub(super) async fn around(
     next: Next,
 ) -> Response {
     match prepare(&admin, facts, request).await {
-        Ok((request, purpose)) => {
-            let mut response = next.run(request).await;
+        Ok((request, purpose, keyed)) => {
+            let mut response = match keyed {
+                Some(keyed) => keyed.run(admin, request, next).await,
+                None => next.run(request).await,
+            };
             let fields = response.headers_mut();
             if purpose == Purpose::Rehearse {
                 fields.insert(DRY_RUN, HeaderValue::from_static("true"));
@@ -45,7 +49,7 @@ pub(super) async fn around(
     }
 }
 
-async fn prepare(admin: &Admin, facts: &Facts, request: Request) -> Result<(Request, Purpose), Refused> {
+async fn prepare(admin: &Admin, facts: &Facts, request: Request) -> Result<(Request, Purpose, Option<Keyed>), Refused> {
     let (mut parts, body) = request.into_parts();
     let published = admin.shared.current();
     let peer = peer(&parts);
@@ -54,8 +58,15 @@ async fn prepare(admin: &Admin, facts: &Facts, request: Request) -> Result<(Requ
     let body = if facts.method == Method::GET { Bytes::new() } else { whole(facts, &parts, body).await? };
     let call = Call::new(who, peer, purpose, published, &parts.headers)?;
     permitted(admin, facts, &call, &mut parts, &body).await?;
+    let credential = access::shown(&parts.headers).unwrap_or_default();
+    let keyed = match facts.method {
+        Method::GET => None,
+        _ => Keyed::of(&parts, call.actor(), credential, &body)?,
+    };
     parts.extensions.insert(call);
-    Ok((Request::from_parts(parts, Body::from(body)), purpose))
+    // What is only tried may be tried again.
+    let keyed = keyed.filter(|_| purpose == Purpose::Apply);
+    Ok((Request::from_parts(parts, Body::from(body)), purpose, keyed))
 }
 
 /// The other end of the connection; an address nobody has where there is none, so that nothing is allowed by mistake.

@@ -104,7 +104,7 @@ async fn create(
     let project = wanted.metadata.get("project").and_then(Value::as_str);
     let made = KeyFacts { id: "", owner: &wanted.owner, project, roles: &wanted.roles };
     call.may("createKey", Subject::Key(made))?;
-    let key = access::mint(ENV).map_err(|fault| Refused::store(&fault))?;
+    let key = access::mint(ENV).map_err(|fault| Refused::failed(&fault))?;
     let new = NewKey {
         id: key.id.clone(),
         name: wanted.name,
@@ -205,7 +205,7 @@ async fn rotate(
         Some(Ok(_)) => return Err(input::fault("/overlap", "span", "at most `30d`")),
         Some(Err(message)) => return Err(input::fault("/overlap", "span", message)),
     };
-    let fresh = access::reissue(ENV, &id).map_err(|fault| Refused::store(&fault))?;
+    let fresh = access::reissue(ENV, &id).map_err(|fault| Refused::failed(&fault))?;
     let change = |before: &KeyRecord, version| {
         call.expects(version)?;
         alive(before)?;

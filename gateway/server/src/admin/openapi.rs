@@ -26,6 +26,14 @@ const USUAL: [(u16, &str); 10] = [
     (421, "misdirected_request"),
     (503, "dependency_unavailable"),
 ];
+/// What any may that changes something.
+const OF_CHANGES: [(u16, &str); 5] = [
+    (408, "request_timeout"),
+    (409, "idempotency_conflict"),
+    (413, "body_too_large"),
+    (422, "idempotency_key_reused"),
+    (503, "outcome_unknown"),
+];
 /// What any may that takes a body.
 const WITH_BODY: [(u16, &str); 5] = [
     (400, "invalid_json"),
@@ -117,6 +125,11 @@ fn parameters(facts: &Facts) -> Vec<Value> {
         parameters.push(json!({ "name": "dry_run", "in": "query", "schema": { "type": "boolean" },
             "description": "Check everything and answer as if it were done, and write nothing." }));
     }
+    if facts.method != Method::GET {
+        parameters.push(json!({ "name": "Idempotency-Key", "in": "header",
+            "schema": { "type": "string", "minLength": 1, "maxLength": 255 },
+            "description": "For 24 hours the same request with the same key is answered again, and not done again." }));
+    }
     parameters
 }
 
@@ -150,8 +163,8 @@ fn responses(facts: &Facts, problem: &Schema, answered: &mut SchemaGenerator) ->
     }
     let mut refusals: BTreeMap<u16, Vec<&str>> = BTreeMap::new();
     let with_body = if facts.body.is_some() { &WITH_BODY[..] } else { &[] };
-    let slow = if facts.method == Method::GET { &[][..] } else { &[(408, "request_timeout"), (413, "body_too_large")] };
-    for (status, code) in USUAL.iter().chain(with_body).chain(slow).chain(&facts.refusals) {
+    let of_changes = if facts.method == Method::GET { &[][..] } else { &OF_CHANGES };
+    for (status, code) in USUAL.iter().chain(with_body).chain(of_changes).chain(&facts.refusals) {
         let codes = refusals.entry(*status).or_default();
         if !codes.contains(code) {
             codes.push(code);

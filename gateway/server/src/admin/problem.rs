@@ -1,5 +1,8 @@
 //! Refusals of the admin API (RFC 9457).
 
+#[cfg(test)]
+mod tests;
+
 use axum::Json;
 use axum::extract::Path;
 use axum::extract::rejection::{BytesRejection, PathRejection, QueryRejection};
@@ -9,6 +12,8 @@ use portcullis_core::refusal::Refusal;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
+
+use crate::world::store::StoreError;
 
 /// One refusal: a status, a stable code and a sentence.
 #[derive(Debug)]
@@ -46,6 +51,12 @@ pub(super) struct Document {
     errors: Vec<Value>,
 }
 
+/// In the extensions of an answer: whether anything was done is not known.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Unknown;
+
+pub(super) const OUTCOME_UNKNOWN: &str = "outcome_unknown";
+
 /// At most this many faults are told.
 const MOST_FAULTS: usize = 10;
 
@@ -69,9 +80,37 @@ impl Refused {
         Self { status: StatusCode::UNPROCESSABLE_ENTITY, code: "schema_violation", detail, errors }
     }
 
-    pub(super) fn store(error: &dyn std::fmt::Display) -> Self {
-        let detail = "the store cannot be used, and nothing was written";
+    pub(super) fn store(error: &StoreError) -> Self {
         tracing::error!(%error, "store failed");
+        match error {
+            StoreError::Doubtful(_) | StoreError::Stopped => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                OUTCOME_UNKNOWN,
+                "the store did not answer: whether the change was made is not known",
+            ),
+            StoreError::Away(_)
+            | StoreError::Busy
+            | StoreError::Conflict
+            | StoreError::Cursor
+            | StoreError::Damaged(_)
+            | StoreError::Failed(_)
+            | StoreError::Foreign
+            | StoreError::Full
+            | StoreError::Locked
+            | StoreError::Newer { .. }
+            | StoreError::ReadOnly
+            | StoreError::Unfit(_) => Self::unwritten(),
+        }
+    }
+
+    /// Something else than the store is not there, and nothing was written.
+    pub(super) fn failed(error: &dyn std::fmt::Display) -> Self {
+        tracing::error!(%error, "the admin API failed");
+        Self::unwritten()
+    }
+
+    fn unwritten() -> Self {
+        let detail = "the store cannot be used, and nothing was written";
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "dependency_unavailable", detail)
     }
 }
@@ -135,7 +174,9 @@ impl IntoResponse for Refused {
             };
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
         }
-        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+        if self.code == OUTCOME_UNKNOWN {
+            response.extensions_mut().insert(Unknown);
+        } else if self.status == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
         response

@@ -120,7 +120,7 @@ pub(super) async fn create(
     };
     // Tokens say when they were issued in whole seconds: one of this very second falls under it too.
     let before = wanted.before.unwrap_or_else(|| now.seconds().saturating_add(1));
-    let id = access::mint("revocation").map_err(|error| Refused::store(&error))?.id;
+    let id = access::mint("revocation").map_err(|error| Refused::failed(&error))?.id;
     let entry = Revocation {
         id,
         issuer: wanted.issuer,

@@ -8,13 +8,20 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use portcullis_core::config::{CertificateConfig, ConfigError, Doorway, Source as _, doorway, load, render};
+use reqwest::StatusCode;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use serde_json::{Value, json};
 
 use crate::world::files::Disk;
+use crate::world::random::{self, NoRandomness};
 use pinned::Trusted;
 pub(super) use reach::Reach;
+
+/// How often a call is sent at most, when it may not have been heard or the gateway was not able to.
+const TRIES: u32 = 3;
+/// Before the second time; longer before the third.
+const PAUSE: Duration = Duration::from_millis(300);
 
 /// Speaks to the admin API with the key that lies beside the store.
 pub(super) struct AdminClient {
@@ -80,23 +87,30 @@ impl AdminClient {
                 self.key_file.display()
             )
         })?;
-        let mut request =
-            self.http.request(ask.method.clone(), format!("{}{}", self.base, ask.target)).bearer_auth(key);
-        if let Some(tag) = &ask.if_match {
-            request = request.header("if-match", format!("\"{}\"", tag.trim_matches('"')));
-        }
-        if let Some(body) = &ask.body {
-            request = request.header("content-type", "application/json").body(body.to_string());
-        }
-        let response = request.send().await.map_err(|error| {
-            format!(
-                "the admin API at `{}` cannot be reached ({}): is the gateway running, with this configuration?",
-                self.base,
-                root_cause(&error)
-            )
-        })?;
-        let status = response.status();
-        let text = response.text().await.map_err(|error| error.to_string())?;
+        let again = idempotency_key().map_err(|error| error.to_string())?;
+        let mut tries = 1;
+        let (status, text) = loop {
+            let answer = self.once(key, &again, ask).await;
+            let worth_another = match &answer {
+                Ok((status, text)) => {
+                    *status == StatusCode::SERVICE_UNAVAILABLE && !text.contains("outcome_unknown")
+                        || *status == StatusCode::CONFLICT && text.contains("is under way")
+                }
+                // Whether it was heard is not known; where nobody is, it was not.
+                Err(error) => !error.is_connect(),
+            };
+            if !worth_another || tries == TRIES {
+                break answer.map_err(|error| {
+                    format!(
+                        "the admin API at `{}` cannot be reached ({}): is the gateway running, with this configuration?",
+                        self.base,
+                        root_cause(&error)
+                    )
+                })?;
+            }
+            tokio::time::sleep(PAUSE * tries).await;
+            tries += 1;
+        };
         let value: Value =
             if text.is_empty() { Value::Null } else { serde_json::from_str(&text).map_err(|e| e.to_string())? };
         if status.is_success() {
@@ -111,6 +125,30 @@ impl AdminClient {
         });
         Err(format!("{status}: {detail}{faults}"))
     }
+
+    /// Sends it; under the same key as often as need be, for it is done once.
+    async fn once(&self, key: &str, again: &str, ask: &Ask) -> Result<(StatusCode, String), reqwest::Error> {
+        let target = format!("{}{}", self.base, ask.target);
+        let mut request = self.http.request(ask.method.clone(), target).bearer_auth(key);
+        if ask.method != reqwest::Method::GET {
+            request = request.header("idempotency-key", again);
+        }
+        if let Some(tag) = &ask.if_match {
+            request = request.header("if-match", format!("\"{}\"", tag.trim_matches('"')));
+        }
+        if let Some(body) = &ask.body {
+            request = request.header("content-type", "application/json").body(body.to_string());
+        }
+        let response = request.send().await?;
+        Ok((response.status(), response.text().await?))
+    }
+}
+
+/// One that nobody else has, as it is sent.
+fn idempotency_key() -> Result<String, NoRandomness> {
+    let mut drawn = [0; 16];
+    random::fill(&mut drawn)?;
+    Ok(format!("\"{:032x}\"", u128::from_be_bytes(drawn)))
 }
 
 /// What is asked of the admin API.

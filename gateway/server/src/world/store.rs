@@ -7,6 +7,7 @@
 //! memory there, and told of every change.
 
 mod admin_key;
+mod answers;
 pub mod audit;
 mod ears;
 mod error;
@@ -26,6 +27,7 @@ use async_trait::async_trait;
 use tokio::time::MissedTickBehavior;
 
 pub use admin_key::{AdminKey, Claim};
+pub use answers::{Answers, Claimed, Kept, Turn};
 pub(crate) use audit::hash;
 pub use audit::{AuditEntry, AuditHead, AuditRow, AuditVerdict};
 pub(crate) use ears::Ears;
@@ -104,6 +106,7 @@ const SWEEP: Duration = Duration::from_mins(1);
 #[derive(Clone)]
 pub struct Stored {
     pub admin_key: AdminKey,
+    pub answers: Answers,
     pub keys: Keyring,
     pub revocations: RevocationList,
     pub sessions: SessionList,
@@ -122,7 +125,8 @@ impl Stored {
         let sessions = SessionList::new(Arc::clone(&store));
         let revocations = RevocationList::open(Arc::clone(&store)).await?;
         let signing = SigningKeys::new(Arc::clone(&store));
-        Ok(Self { admin_key: AdminKey::new(Arc::clone(&store)), keys, revocations, sessions, signing, store })
+        let (admin_key, answers) = (AdminKey::new(Arc::clone(&store)), Answers::new(Arc::clone(&store)));
+        Ok(Self { admin_key, answers, keys, revocations, sessions, signing, store })
     }
 
     /// The records themselves, for what has no layer of its own here.
