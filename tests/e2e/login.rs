@@ -11,6 +11,7 @@ mod relayed;
 mod renewed;
 mod replicas;
 mod sessions;
+mod silent;
 mod throttled;
 
 use portcullis_tests::client::Answer;

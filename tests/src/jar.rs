@@ -40,6 +40,11 @@ impl Browser {
         Self { gateway: site.address(), ca: site.ca().to_owned(), jar: Vec::new(), trace: Vec::new() }
     }
 
+    /// The same before a gateway that runs as a program.
+    pub fn at(gateway: SocketAddr, ca: &str) -> Self {
+        Self { gateway, ca: ca.to_owned(), jar: Vec::new(), trace: Vec::new() }
+    }
+
     /// The same browser, before another replica.
     pub fn moves_to(&mut self, site: &Site) {
         (self.gateway, self.ca) = (site.address(), site.ca().to_owned());
