@@ -2,6 +2,7 @@
 
 mod access;
 mod again;
+mod audit;
 mod faults;
 mod frame;
 mod roles;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 
 /// Wall-clock time: microseconds since the Unix epoch.
@@ -26,6 +27,12 @@ impl Moment {
     /// Whole seconds since the epoch, rounded down.
     pub const fn seconds(self) -> i64 {
         self.0.div_euclid(1_000_000)
+    }
+
+    /// As people read it, to the second: `2026-01-31T12:00:00Z` (RFC 3339). Seconds where no calendar reaches.
+    pub fn rfc3339(self) -> String {
+        let time = DateTime::<Utc>::from_timestamp(self.seconds(), 0);
+        time.map_or_else(|| self.seconds().to_string(), |time| time.to_rfc3339_opts(SecondsFormat::Secs, true))
     }
 
     /// Saturating.

@@ -2,6 +2,7 @@
 
 mod access;
 mod again;
+mod audit;
 mod bounds;
 mod call;
 mod decisions;

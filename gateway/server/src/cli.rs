@@ -3,6 +3,7 @@
 //! Results go to stdout, talk to stderr. Exit 0: fine. 1: a finding. 2: wrong usage or configuration.
 
 mod admin_client;
+mod audit;
 mod check;
 mod demo;
 mod explain;
@@ -65,8 +66,8 @@ enum Verb {
     Sessions(sessions::Args),
     /// Back up, restore or move what is kept.
     Store(records::StoreArgs),
-    /// Verify or export the audit log.
-    Audit(records::AuditArgs),
+    /// See who changed what, and export or verify the log of it.
+    Audit(audit::Args),
     /// The admin key, made anew on the store itself.
     Admin(records::AdminArgs),
     /// Exit 0 if the running gateway is ready (for containers).
@@ -113,7 +114,7 @@ pub fn main() -> ExitCode {
         Verb::Keys(args) => keys::keys(args, cli.format),
         Verb::Sessions(args) => sessions::sessions(args, cli.format),
         Verb::Store(args) => records::store(args, cli.format),
-        Verb::Audit(args) => records::audit(args, cli.format),
+        Verb::Audit(args) => audit::audit(args, cli.format),
         Verb::Admin(args) => records::admin(args),
         Verb::Health(args) => health::health(&args, cli.format),
         Verb::Idp(args) => idp::idp(args),

@@ -153,6 +153,8 @@ fn responses(facts: &Facts, problem: &Schema, answered: &mut SchemaGenerator) ->
     for (status, content) in &facts.answers {
         let content = match content {
             Content::Json(shape) => json!({ "application/json": { "schema": shape(answered) } }),
+            // The document describes one line; OpenAPI 3.1 knows no sequences.
+            Content::Lines(shape) => json!({ "application/x-ndjson": { "schema": shape(answered) } }),
             Content::Nothing => Value::Null,
         };
         let mut response = json!({ "description": "Done." });

@@ -66,6 +66,8 @@ pub(super) enum Rehearsal {
 #[derive(Clone, Copy)]
 pub(super) enum Content {
     Json(Shape),
+    /// As many as there are, each a line.
+    Lines(Shape),
     Nothing,
 }
 
@@ -149,6 +151,12 @@ impl Operation {
     /// It may answer with this status and a JSON value of the form `A`.
     pub(super) fn answers<A: JsonSchema>(mut self, status: u16) -> Self {
         self.facts.answers.push((status, Content::Json(SchemaGenerator::subschema_for::<A>)));
+        self
+    }
+
+    /// It may answer with this status and JSON lines of the form `A`.
+    pub(super) fn answers_lines<A: JsonSchema>(mut self, status: u16) -> Self {
+        self.facts.answers.push((status, Content::Lines(SchemaGenerator::subschema_for::<A>)));
         self
     }
 

@@ -22,6 +22,8 @@ pub(super) use reach::Reach;
 const TRIES: u32 = 3;
 /// Before the second time; longer before the third.
 const PAUSE: Duration = Duration::from_millis(300);
+/// Until an answer that is as long as a log has arrived whole.
+const LONGEST_ANSWER: Duration = Duration::from_hours(1);
 
 /// Speaks to the admin API with the key that lies beside the store.
 pub(super) struct AdminClient {
@@ -64,29 +66,30 @@ impl AdminClient {
 
     /// Every entry of a list, over all its pages.
     pub(super) async fn list(&self, path: &str) -> Result<Value, String> {
+        self.list_first(path, usize::MAX).await
+    }
+
+    /// The first entries of a list, at most so many; `next_cursor` is where the rest begins, at the end of a page.
+    pub(super) async fn list_first(&self, path: &str, most: usize) -> Result<Value, String> {
         let join = if path.contains('?') { '&' } else { '?' };
-        let (mut items, mut next) = (Vec::new(), format!("{path}{join}limit=200"));
+        let (mut items, mut next) = (Vec::new(), format!("{path}{join}limit={}", most.min(200)));
         loop {
             let mut page = self.call(&Ask::get(&next)).await?;
             if let Some(Value::Array(more)) = page.get_mut("items").map(Value::take) {
                 items.extend(more);
             }
-            let Some(cursor) = page.get("next_cursor").and_then(Value::as_str) else {
-                return Ok(json!({ "items": items, "next_cursor": null }));
+            let cursor = page.get("next_cursor").and_then(Value::as_str).filter(|_| items.len() < most);
+            let Some(cursor) = cursor else {
+                return Ok(json!({ "items": items, "next_cursor": page.get("next_cursor") }));
             };
             let cursor = percent_encoding::utf8_percent_encode(cursor, percent_encoding::NON_ALPHANUMERIC);
-            next = format!("{path}{join}limit=200&cursor={cursor}");
+            next = format!("{path}{join}limit={}&cursor={cursor}", (most - items.len()).min(200));
         }
     }
 
     /// One call; `Err` is for the operator to read.
     pub(super) async fn call(&self, ask: &Ask) -> Result<Value, String> {
-        let key = self.key.as_deref().ok_or_else(|| {
-            format!(
-                "there is no admin key in `{}`: start the gateway once, which writes it, or set `PORTCULLIS_ADMIN_KEY`",
-                self.key_file.display()
-            )
-        })?;
+        let key = self.key()?;
         let again = idempotency_key().map_err(|error| error.to_string())?;
         let mut tries = 1;
         let (status, text) = loop {
@@ -100,30 +103,52 @@ impl AdminClient {
                 Err(error) => !error.is_connect(),
             };
             if !worth_another || tries == TRIES {
-                break answer.map_err(|error| {
-                    format!(
-                        "the admin API at `{}` cannot be reached ({}): is the gateway running, with this configuration?",
-                        self.base,
-                        root_cause(&error)
-                    )
-                })?;
+                break answer.map_err(|error| self.unreachable(&error))?;
             }
             tokio::time::sleep(PAUSE * tries).await;
             tries += 1;
         };
-        let value: Value =
-            if text.is_empty() { Value::Null } else { serde_json::from_str(&text).map_err(|e| e.to_string())? };
-        if status.is_success() {
-            return Ok(value);
+        if !status.is_success() {
+            return Err(refusal(status, &text));
         }
-        let detail = value.get("detail").and_then(Value::as_str).unwrap_or("no detail");
-        let faults = value.get("errors").and_then(Value::as_array).map_or_else(String::new, |errors| {
-            errors.iter().fold(String::new(), |text, e| {
-                let part = |name: &str| e.get(name).and_then(Value::as_str).unwrap_or_default();
-                format!("{text}\n  {}: {}", part("pointer"), part("message"))
-            })
-        });
-        Err(format!("{status}: {detail}{faults}"))
+        if text.is_empty() { Ok(Value::Null) } else { serde_json::from_str(&text).map_err(|e| e.to_string()) }
+    }
+
+    /// The lines of a long answer, as they come; `heard` fails when nobody listens any more, which is no fault.
+    pub(super) async fn lines(
+        &self,
+        target: &str,
+        mut heard: impl FnMut(&[u8]) -> std::io::Result<()>,
+    ) -> Result<(), String> {
+        let asked = self.http.get(format!("{}{target}", self.base)).bearer_auth(self.key()?).timeout(LONGEST_ANSWER);
+        let mut answer = asked.send().await.map_err(|error| self.unreachable(&error))?;
+        if !answer.status().is_success() {
+            let status = answer.status();
+            return Err(refusal(status, &answer.text().await.unwrap_or_default()));
+        }
+        while let Some(bytes) = answer.chunk().await.map_err(|error| format!("it broke off: {}", root_cause(&error)))? {
+            if heard(&bytes).is_err() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn key(&self) -> Result<&str, String> {
+        self.key.as_deref().ok_or_else(|| {
+            format!(
+                "there is no admin key in `{}`: start the gateway once, which writes it, or set `PORTCULLIS_ADMIN_KEY`",
+                self.key_file.display()
+            )
+        })
+    }
+
+    fn unreachable(&self, error: &reqwest::Error) -> String {
+        format!(
+            "the admin API at `{}` cannot be reached ({}): is the gateway running, with this configuration?",
+            self.base,
+            root_cause(error)
+        )
     }
 
     /// Sends it; under the same key as often as need be, for it is done once.
@@ -142,6 +167,19 @@ impl AdminClient {
         let response = request.send().await?;
         Ok((response.status(), response.text().await?))
     }
+}
+
+/// What a refusal says, for the operator.
+fn refusal(status: StatusCode, text: &str) -> String {
+    let value: Value = serde_json::from_str(text).unwrap_or_default();
+    let detail = value.get("detail").and_then(Value::as_str).unwrap_or("no detail");
+    let faults = value.get("errors").and_then(Value::as_array).map_or_else(String::new, |errors| {
+        errors.iter().fold(String::new(), |text, e| {
+            let part = |name: &str| e.get(name).and_then(Value::as_str).unwrap_or_default();
+            format!("{text}\n  {}: {}", part("pointer"), part("message"))
+        })
+    });
+    format!("{status}: {detail}{faults}")
 }
 
 /// One that nobody else has, as it is sent.

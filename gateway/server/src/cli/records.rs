@@ -1,6 +1,5 @@
-//! `store`, `audit`, `admin`: what is done on the store itself, by whoever may read the configuration.
+//! `store`, `admin`: what is done on the store itself, by whoever may read the configuration.
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -8,16 +7,13 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use portcullis_core::config::{Secret, StoreConfig, doorway};
 use portcullis_core::ports::Clock;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{ConfigArg, FINDING, FINE, Format, complain, runtime};
 use crate::world::clock::SystemClock;
 use crate::world::files::Disk;
-use crate::world::store::{AuditRow, AuditVerdict, Store, Stored, audit, migrate};
+use crate::world::store::{AuditVerdict, Store, Stored, audit, migrate};
 use crate::world::{self, sqlite};
-
-/// Rows read at a time.
-const ROWS: u32 = 1_000;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct StoreArgs {
@@ -49,26 +45,6 @@ enum StoreVerb {
     Restore {
         /// The backup.
         file: PathBuf,
-        #[command(flatten)]
-        config: ConfigArg,
-    },
-}
-
-#[derive(Debug, clap::Args)]
-pub(super) struct AuditArgs {
-    #[command(subcommand)]
-    verb: AuditVerb,
-}
-
-#[derive(Debug, clap::Subcommand)]
-enum AuditVerb {
-    /// Print the audit log as JSON lines.
-    Export {
-        #[command(flatten)]
-        config: ConfigArg,
-    },
-    /// Exit 1 and name the first row that was changed, dropped, moved or cut off.
-    Verify {
         #[command(flatten)]
         config: ConfigArg,
     },
@@ -138,33 +114,6 @@ pub(super) fn store(args: StoreArgs, format: Format) -> u8 {
     })
 }
 
-pub(super) fn audit(args: AuditArgs, format: Format) -> u8 {
-    done(async move {
-        match args.verb {
-            AuditVerb::Export { config } => {
-                let store = Place::there(&config)?.open().await?;
-                let mut last = 0;
-                loop {
-                    let rows = store.audit(last, ROWS).await.map_err(|error| error.to_string())?;
-                    let Some(end) = rows.last() else { return Ok(FINE) };
-                    last = end.seq;
-                    let mut out = std::io::stdout().lock();
-                    for row in &rows {
-                        // Whoever stopped listening (`| head`) has heard enough.
-                        if writeln!(out, "{}", line(row)).is_err() {
-                            return Ok(FINE);
-                        }
-                    }
-                }
-            }
-            AuditVerb::Verify { config } => {
-                let store = Place::there(&config)?.open().await?;
-                Ok(told(audit::verify(&*store).await.map_err(|error| error.to_string())?, format))
-            }
-        }
-    })
-}
-
 pub(super) fn admin(args: AdminArgs) -> u8 {
     done(async move {
         let AdminVerb::ResetKey { config } = args.verb;
@@ -181,13 +130,13 @@ pub(super) fn admin(args: AdminArgs) -> u8 {
     })
 }
 
-fn done(work: impl Future<Output = Result<u8, String>>) -> u8 {
+pub(super) fn done(work: impl Future<Output = Result<u8, String>>) -> u8 {
     let done = runtime(1).and_then(|runtime| runtime.block_on(work));
     done.unwrap_or_else(|error| complain(&error))
 }
 
 /// A store, and where its relative paths begin.
-struct Place {
+pub(super) struct Place {
     config: StoreConfig,
     root: PathBuf,
 }
@@ -202,7 +151,7 @@ impl Place {
     }
 
     /// As [`Self::configured`], and nothing is made where nothing is.
-    fn there(config: &ConfigArg) -> Result<Self, String> {
+    pub(super) fn there(config: &ConfigArg) -> Result<Self, String> {
         let place = Self::configured(config)?;
         if let Some(file) = place.config.file() {
             refuse_a_missing_file(&place.root.join(file))?;
@@ -224,7 +173,7 @@ impl Place {
         Self::named(&format!("sqlite:{}", file.display()))
     }
 
-    async fn open(&self) -> Result<Arc<dyn Store>, String> {
+    pub(super) async fn open(&self) -> Result<Arc<dyn Store>, String> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
         world::open(&self.config, &self.root, &clock).await
     }
@@ -234,7 +183,7 @@ fn refuse_a_missing_file(file: &Path) -> Result<(), String> {
     if file.is_file() { Ok(()) } else { Err(format!("there is no store at `{}`", file.display())) }
 }
 
-fn told(verdict: AuditVerdict, format: Format) -> u8 {
+pub(super) fn told(verdict: AuditVerdict, format: Format) -> u8 {
     let (code, value, text) = match verdict {
         AuditVerdict::Whole { rows, head } => {
             let head = STANDARD.encode(head);
@@ -255,20 +204,4 @@ fn told(verdict: AuditVerdict, format: Format) -> u8 {
         Format::Json => println!("{value}"),
     }
     code
-}
-
-/// One row, with every hash in base64.
-fn line(row: &AuditRow) -> Value {
-    let hash = |hash: Option<[u8; 32]>| hash.map(|hash| STANDARD.encode(hash));
-    json!({
-        "seq": row.seq,
-        "at": row.at.micros(),
-        "actor": row.actor,
-        "action": row.action,
-        "subject": row.subject,
-        "before": hash(row.before),
-        "after": hash(row.after),
-        "previous": STANDARD.encode(row.previous),
-        "hash": STANDARD.encode(row.hash),
-    })
 }

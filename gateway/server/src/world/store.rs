@@ -28,8 +28,8 @@ use tokio::time::MissedTickBehavior;
 
 pub use admin_key::{AdminKey, Claim};
 pub use answers::{Answers, Claimed, Kept, Turn};
-pub(crate) use audit::hash;
 pub use audit::{AuditEntry, AuditHead, AuditRow, AuditVerdict};
+pub(crate) use audit::{ShownRow, hash};
 pub(crate) use ears::Ears;
 pub use ears::Hear;
 pub use error::StoreError;
@@ -137,6 +137,11 @@ impl Stored {
     /// Rows of the audit log after `seq`, oldest first; `limit` as in [`Listing`].
     pub async fn audit(&self, after: i64, limit: u32) -> Result<Vec<AuditRow>, StoreError> {
         self.store.audit(after, limit).await
+    }
+
+    /// The last row of the audit log as noted beside it.
+    pub async fn audit_head(&self) -> Result<AuditHead, StoreError> {
+        self.store.audit_head().await
     }
 
     /// Reads the whole audit log and checks its chain.

@@ -3,12 +3,16 @@
 //! The store keeps the head of the log beside it, so that rows cut off its end are missed. Whoever can write both can
 //! forge both: keep the head that [`AuditVerdict::Whole`] tells somewhere else, too.
 
+mod shown;
+
 use std::borrow::Cow;
 
 use aws_lc_rs::digest::{self, SHA256};
 use portcullis_core::moment::Moment;
 
 use super::{Store, StoreError};
+
+pub(crate) use shown::ShownRow;
 
 /// One change, before it has its place in the log.
 #[derive(Clone, Debug, Eq, PartialEq)]
