@@ -5,6 +5,7 @@ mod again;
 mod audit;
 mod faults;
 mod frame;
+mod policies;
 mod roles;
 mod status;
 mod store;

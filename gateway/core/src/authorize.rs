@@ -34,7 +34,7 @@ pub use direct::Direct;
 pub use explain::{Account, Asked, Condition, Decided, Explanation, Facts, Verdict};
 pub use fault::{PolicyFault, Source};
 pub use matrix::{Cell, Change, Direction, Door, Matrix, Public, Role, Row, differences, markdown};
-pub use policies::{Policies, format};
+pub use policies::{Listed, Policies, format};
 pub use shapes::Presence;
 pub use suite::{Outcome, Report, run_whole};
 pub(crate) use typed::ip_expression;

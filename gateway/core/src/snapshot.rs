@@ -2,6 +2,7 @@
 
 mod compile;
 mod own;
+mod question;
 mod rules;
 mod tools;
 
@@ -15,6 +16,7 @@ use http::Method;
 
 pub use compile::{Built, Folder, cedar_files, compile, policy_folder};
 pub use own::Own;
+pub use question::{Described, Question, Wanted};
 pub use rules::{Modes, Rules};
 
 use crate::authorize::Policies;

@@ -12,6 +12,7 @@ mod input;
 mod keys;
 mod openapi;
 mod operation;
+mod policies;
 mod problem;
 mod query;
 mod revocations;

@@ -13,7 +13,7 @@ use portcullis_core::snapshot::Snapshot;
 use crate::accept::TlsPolicy;
 use crate::forward::Peers;
 
-pub(crate) use compile::{Compiled, compile};
+pub(crate) use compile::{Compiled, compile, roomy};
 pub(crate) use publisher::{Publisher, ReloadOutcome, Subscriber};
 pub(crate) use watch::watch;
 

@@ -12,6 +12,9 @@ use cedar_policy::{
     schema_str_to_json_with_resolved_types,
 };
 
+use schemars::JsonSchema;
+use serde::Serialize;
+
 use super::fault::{PolicyFault, Source};
 use super::principal::{Kept, Principals};
 use super::settled::Settled;
@@ -34,6 +37,8 @@ pub(super) struct Compiled {
     pub(super) whole: PolicySet,
     pub(super) settled: Settled,
     warnings: Vec<PolicyFault>,
+    /// As it was written.
+    schema_text: String,
 }
 
 /// One policy and where it stands.
@@ -56,6 +61,22 @@ pub(super) struct Note {
     pub(super) reason: Option<Arc<str>>,
     /// `@public_reason`, for the caller.
     pub(super) public_reason: Option<Arc<str>>,
+}
+
+/// One policy as it is shown.
+#[derive(Clone, Debug, Eq, JsonSchema, PartialEq, Serialize)]
+#[schemars(rename = "Policy")]
+pub struct Listed {
+    pub id: String,
+    /// `permit` or `forbid`.
+    pub effect: String,
+    pub file: String,
+    /// For the operator.
+    pub reason: Option<String>,
+    /// For callers.
+    pub public_reason: Option<String>,
+    /// As it was written.
+    pub text: String,
 }
 
 /// A file of policies as Cedar's formatter writes it; `Err`: it cannot be read.
@@ -82,8 +103,7 @@ impl Policies {
     }
 
     fn compile_as(schema: &Source, files: &[Source], kept: Kept) -> Result<Self, Vec<PolicyFault>> {
-        let mut faults = Vec::new();
-        let mut warnings = Vec::new();
+        let (mut faults, mut warnings, schema_text) = (Vec::new(), Vec::new(), &schema.text);
         let typed = read_schema(schema, kept, &mut warnings).map_err(|some| faults.extend(some)).ok();
         let rules = files::read(files, &mut faults);
         if rules.is_empty() && faults.is_empty() {
@@ -110,12 +130,30 @@ impl Policies {
             whole,
             settled: Settled::default(),
             warnings,
+            schema_text: schema_text.to_owned(),
         })))
     }
 
     /// What an operator should know although it works: mixed scripts, shadowed names and the like.
     pub fn warnings(&self) -> &[PolicyFault] {
         &self.0.warnings
+    }
+
+    /// The schema, as it was written.
+    pub fn schema(&self) -> &str {
+        &self.0.schema_text
+    }
+
+    /// All of them as they are shown, in the order of the files.
+    pub fn listed(&self) -> impl Iterator<Item = Listed> {
+        self.0.rules.iter().map(|Rule { policy, note, file, .. }| Listed {
+            id: note.id.to_string(),
+            effect: super::est::effect(policy.effect()).to_owned(),
+            file: file.clone(),
+            reason: note.reason.as_deref().map(str::to_owned),
+            public_reason: note.public_reason.as_deref().map(str::to_owned),
+            text: policy.to_string(),
+        })
     }
 
     /// Ids of all policies, in the order of the files.

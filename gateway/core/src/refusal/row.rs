@@ -72,6 +72,13 @@ pub const ADMIN_ONLY: &[Row] = &[
         remedy: "Mend what `errors` names, by file, line and column; `portcullis check` says the same.",
     },
     Row {
+        name: "policies_refused",
+        status: 422,
+        title: "Policies refused",
+        detail: "The policies that were sent do not hold together.",
+        remedy: "Mend what `errors` names, by file, line and column.",
+    },
+    Row {
         name: "outcome_unknown",
         status: 503,
         title: "Outcome unknown",

@@ -17,7 +17,7 @@ use serde::Deserialize;
 
 use super::again::Keyed;
 use super::call::{Call, DRY_RUN, Purpose};
-use super::operation::{About, Facts};
+use super::operation::{About, Facts, Rehearsal};
 use super::problem::Refused;
 use super::{Admin, access, query};
 
@@ -59,9 +59,9 @@ async fn prepare(admin: &Admin, facts: &Facts, request: Request) -> Result<(Requ
     let call = Call::new(who, peer, purpose, published, &parts.headers)?;
     permitted(admin, facts, &call, &mut parts, &body).await?;
     let credential = access::shown(&parts.headers).unwrap_or_default();
-    let keyed = match facts.method {
-        Method::GET => None,
-        _ => Keyed::of(&parts, call.actor(), credential, &body)?,
+    let keyed = match facts.rehearsal {
+        Rehearsal::NoNeed => None,
+        Rehearsal::Possible => Keyed::of(&parts, call.actor(), credential, &body)?,
     };
     parts.extensions.insert(call);
     // What is only tried may be tried again.

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::Method;
 use schemars::generate::{Contract, SchemaSettings};
 use schemars::{Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
@@ -125,7 +124,7 @@ fn parameters(facts: &Facts) -> Vec<Value> {
         parameters.push(json!({ "name": "dry_run", "in": "query", "schema": { "type": "boolean" },
             "description": "Check everything and answer as if it were done, and write nothing." }));
     }
-    if facts.method != Method::GET {
+    if facts.rehearsal == Rehearsal::Possible {
         parameters.push(json!({ "name": "Idempotency-Key", "in": "header",
             "schema": { "type": "string", "minLength": 1, "maxLength": 255 },
             "description": "For 24 hours the same request with the same key is answered again, and not done again." }));
@@ -165,7 +164,10 @@ fn responses(facts: &Facts, problem: &Schema, answered: &mut SchemaGenerator) ->
     }
     let mut refusals: BTreeMap<u16, Vec<&str>> = BTreeMap::new();
     let with_body = if facts.body.is_some() { &WITH_BODY[..] } else { &[] };
-    let of_changes = if facts.method == Method::GET { &[][..] } else { &OF_CHANGES };
+    let of_changes = match facts.rehearsal {
+        Rehearsal::NoNeed => &[][..],
+        Rehearsal::Possible => &OF_CHANGES,
+    };
     for (status, code) in USUAL.iter().chain(with_body).chain(of_changes).chain(&facts.refusals) {
         let codes = refusals.entry(*status).or_default();
         if !codes.contains(code) {

@@ -131,6 +131,12 @@ impl Operation {
         Self { facts, handler: on(filter, handler) }
     }
 
+    /// Though it is no GET: so there is nothing to rehearse, and nothing to be done once.
+    pub(super) fn changes_nothing(mut self) -> Self {
+        self.facts.rehearsal = Rehearsal::NoNeed;
+        self
+    }
+
     /// What the policies are asked about, where it is not the gateway as a whole.
     pub(super) fn about(mut self, about: About) -> Self {
         self.facts.about = about;

@@ -12,10 +12,12 @@ use std::sync::Arc;
 
 use portcullis_core::config::{ConfigError, FileFault, Source, render};
 use portcullis_core::snapshot::{self, Snapshot};
+use serde_json::Value;
 
 pub(super) use explain::in_words;
 
-use super::{ConfigArg, FINE, Format, WRONG, complain, say};
+use super::admin_client::{AdminClient, Ask, Reach};
+use super::{ConfigArg, FINE, Format, WRONG, complain, runtime, say};
 use crate::world::files::Disk;
 
 #[derive(Debug, clap::Args)]
@@ -32,6 +34,11 @@ enum Verb {
     Test(test::Args),
     /// Say what every policy makes of one request, condition by condition.
     Explain(Box<explain::Args>),
+    /// The policies that the running gateway enforces.
+    List {
+        #[command(flatten)]
+        reach: Reach,
+    },
     /// Who may do what: every role against every route, in Markdown.
     Matrix(matrix::Args),
     /// What changes in the matrix between two configurations; exit 1 if access widens.
@@ -50,6 +57,7 @@ pub(super) fn policy(args: &Args, format: Format) -> u8 {
         Verb::Check(args) => check::check(args, format),
         Verb::Test(args) => test::test(args, format),
         Verb::Explain(args) => explain::explain(args, format),
+        Verb::List { reach } => list(reach, format),
         Verb::Matrix(args) => matrix::matrix(args, format),
         Verb::Diff(args) => diff::diff(args, format),
         Verb::Schema { config } => compile(&config.config).map(|snapshot| {
@@ -63,6 +71,23 @@ pub(super) fn policy(args: &Args, format: Format) -> u8 {
 
 /// What goes wrong has been told; the code to exit with.
 type Done = Result<u8, u8>;
+
+fn list(reach: &Reach, format: Format) -> Done {
+    let asked = AdminClient::reach(reach)
+        .and_then(|client| runtime(1)?.block_on(client.call(&Ask::get("/v1/policies"))))
+        .map_err(|error| complain(&error))?;
+    if format == Format::Json {
+        say(&format!("{asked:#}\n"));
+        return Ok(FINE);
+    }
+    let text = |policy: &Value, name: &str| policy.get(name).and_then(Value::as_str).unwrap_or("").to_owned();
+    for policy in asked.get("items").and_then(Value::as_array).into_iter().flatten() {
+        let (effect, id, file) = (text(policy, "effect"), text(policy, "id"), text(policy, "file"));
+        say(format!("{effect:6}  {id}  {file}  {}", text(policy, "reason")).trim_end());
+        say("\n");
+    }
+    Ok(FINE)
+}
 
 /// The configuration's snapshot; what is wrong with it has been told.
 fn compile(config: &Path) -> Result<Arc<Snapshot>, u8> {

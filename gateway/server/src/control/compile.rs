@@ -36,12 +36,17 @@ pub(crate) fn compile(
     tickets: &Arc<dyn ProducesTickets>,
     now: Moment,
 ) -> Result<Compiled, Vec<ConfigError>> {
+    roomy(|| compile_here(entry, source, tickets, now))
+}
+
+/// Does it on a thread with room enough for policies, and waits.
+pub(crate) fn roomy<T: Send>(work: impl Fn() -> T + Sync + Send) -> T {
     std::thread::scope(|scope| {
         let roomy = std::thread::Builder::new().name("compile".to_owned()).stack_size(STACK);
-        match roomy.spawn_scoped(scope, || compile_here(entry, source, tickets, now)) {
+        match roomy.spawn_scoped(scope, &work) {
             Ok(thread) => thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
             // No thread to be had: the bounds of what is read hold here too.
-            Err(_) => compile_here(entry, source, tickets, now),
+            Err(_) => work(),
         }
     })
 }
