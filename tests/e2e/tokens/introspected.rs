@@ -79,4 +79,7 @@ async fn two_issuers_to_ask_are_told_apart_by_the_route() {
     );
     let site = setup("issuers = [\"two\"]\n").start().await;
     assert_eq!(site.h1().await.get("/page", &[]).await.status, 401);
+    // Our own page takes the tokens of both routes' issuers, of which it could show an opaque one to neither.
+    let me = site.h1().await.get("/_portcullis/me", &[("authorization", "Bearer opaque")]).await;
+    assert_eq!(me.status, 401);
 }

@@ -22,40 +22,40 @@ name = "home"
 match = "GET /"
 upstream = "app"
 authenticate = "public"
-guard = { rate = "1000000000/s" }
+guard = { rate = "1000000000/s", failures = "1000000000/s" }
 [[routes]]
 name = "list"
 match = "GET /orders/{id}"
 upstream = "app"
 authenticate = ["jwt", "api_key"]
-guard = { rate = "1000000000/s" }
+guard = { rate = "1000000000/s", failures = "1000000000/s" }
 [[routes]]
 name = "limited"
 match = "GET /limited"
 upstream = "app"
 authenticate = ["jwt"]
 limits = [{ by = "principal", rate = "1000000000/s" }]
-guard = { rate = "1000000000/s" }
+guard = { rate = "1000000000/s", failures = "1000000000/s" }
 [[routes]]
 name = "many"
 match = "GET /many"
 upstream = "app"
 authenticate = ["jwt"]
-guard = { rate = "1000000000/s" }
+guard = { rate = "1000000000/s", failures = "1000000000/s" }
 [[routes]]
 name = "asked"
 match = "GET /asked/{id}"
 upstream = "app"
 authenticate = ["jwt"]
 resource = 'App::"{id}"'
-guard = { rate = "1000000000/s" }
+guard = { rate = "1000000000/s", failures = "1000000000/s" }
 [[routes]]
 name = "create"
 match = "POST /orders"
 upstream = "app"
 authenticate = ["jwt"]
 body_schema = "order.json"
-guard = { rate = "1000000000/s" }
+guard = { rate = "1000000000/s", failures = "1000000000/s" }
 "#;
 
 pub(crate) const ACTIONS: &str = r#"

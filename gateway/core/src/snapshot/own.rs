@@ -27,9 +27,10 @@ impl Own {
     /// The section that cannot stand, and why.
     pub(super) fn compile(config: &Config, judges: &Arc<Judges>) -> Result<Self, (&'static str, String)> {
         let guard = Guard::compile(&config.guard).map_err(|message| ("guard", message))?;
+        let issuers = Self::issuers(config);
         let ways = [
             (Method::Session, !judges.providers().is_empty()),
-            (Method::Jwt, !judges.bearer().is_empty()),
+            (Method::Jwt, !issuers.is_empty()),
             (Method::ApiKey, true),
             (Method::Mtls, judges.certificates() == Certificates::Asked),
         ];
@@ -38,7 +39,7 @@ impl Own {
         let demands = Demands {
             authenticate: &Authenticate::AnyOf(ways),
             scopes: &[],
-            issuers: &[],
+            issuers: &issuers,
             audiences: &[],
             step_up: StepUp::default(),
             login: LoginDemands { providers: Vec::new(), style },
@@ -52,6 +53,14 @@ impl Own {
         tables.dedup();
         let cors = tables.into_iter().map(Cors::granting).collect();
         Ok(Self { guard, identify: Identify::compile(&demands, judges)?, cors })
+    }
+
+    /// Whose tokens are taken: everybody's, but not of those who must be asked about each where that is more than one.
+    /// An opaque token does not say whose it is, and no issuer is shown another's.
+    fn issuers(config: &Config) -> Vec<String> {
+        let asked = config.tokens.values().filter(|source| source.introspection.is_some()).count();
+        let taken = config.tokens.iter().filter(|(_, source)| asked < 2 || source.introspection.is_none());
+        taken.map(|(alias, _)| alias.clone()).collect()
     }
 
     /// The fields that let pages of other origins read the answer: whoever may read that of some route may read ours.

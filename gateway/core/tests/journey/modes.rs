@@ -56,7 +56,7 @@ fn compiled(plans: &[Plan]) -> Files {
             "[[routes]]\nname = \"r{at}\"\nmatch = \"POST /{at}\"\nupstream = \"app\"\nauthenticate = [\"jwt\"]\n\
              body_schema = \"order.json\"\nauthorize_body = {with_body}\nlimits = [{{ by = \"principal\", rate = \"9/min\" }}]\n\
              parameters = [{{ in = \"query\", name = \"n\", schema = {{ type = \"integer\" }} }}]\n\
-             guard = {{ mode = \"{guard}\" }}\nlimit = {{ mode = \"{limit}\" }}\nvalidate = {{ mode = \"{validate}\" }}\n\
+             guard = {{ mode = \"{guard}\", failures = \"1000000000/s\" }}\nlimit = {{ mode = \"{limit}\" }}\nvalidate = {{ mode = \"{validate}\" }}\n\
              authorize = {{ mode = \"{authorize}\" }}\n",
         );
         let context = if with_body { ", context: { body?: { quantity: Long } }" } else { "" };
