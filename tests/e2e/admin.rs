@@ -3,6 +3,7 @@
 mod access;
 mod again;
 mod audit;
+mod backups;
 mod faults;
 mod frame;
 mod policies;

@@ -3,6 +3,7 @@
 mod access;
 mod again;
 mod audit;
+mod backups;
 mod bounds;
 mod call;
 mod decisions;
@@ -34,6 +35,7 @@ use tokio::sync::watch;
 
 use crate::control::Publisher;
 use crate::shared::Shared;
+use crate::world::backups::Backups;
 use crate::world::jwks::Jwks;
 use crate::world::store::Stored;
 
@@ -47,13 +49,17 @@ pub(crate) struct Admin {
     publisher: Arc<Publisher>,
     store: Stored,
     jwks: Arc<Jwks>,
+    backups: Backups,
     /// The document, made once.
     openapi: Arc<Value>,
 }
 
 impl Admin {
     pub(crate) fn new(shared: Arc<Shared>, publisher: Arc<Publisher>, store: Stored, jwks: Arc<Jwks>) -> Self {
-        Self { shared, publisher, store, jwks, openapi: Arc::new(openapi::document()) }
+        let snapshot = Arc::clone(&shared.current().snapshot);
+        let (records, clock) = (Arc::clone(store.records()), Arc::clone(&shared.world.clock));
+        let backups = Backups::new(snapshot.store(), snapshot.root(), records, clock);
+        Self { shared, publisher, store, jwks, backups, openapi: Arc::new(openapi::document()) }
     }
 }
 

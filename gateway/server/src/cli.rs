@@ -4,6 +4,7 @@
 
 mod admin_client;
 mod audit;
+mod backups;
 mod check;
 mod demo;
 mod explain;
@@ -64,6 +65,8 @@ enum Verb {
     Keys(keys::Args),
     /// See who is logged in, and end sessions, through the admin API.
     Sessions(sessions::Args),
+    /// Copies of the store, made by the running gateway.
+    Backups(backups::Args),
     /// Back up, restore or move what is kept.
     Store(records::StoreArgs),
     /// See who changed what, and export or verify the log of it.
@@ -113,6 +116,7 @@ pub fn main() -> ExitCode {
         Verb::Shadow(args) => explain::shadow(&args, cli.format),
         Verb::Keys(args) => keys::keys(args, cli.format),
         Verb::Sessions(args) => sessions::sessions(args, cli.format),
+        Verb::Backups(args) => backups::backups(args, cli.format),
         Verb::Store(args) => records::store(args, cli.format),
         Verb::Audit(args) => audit::audit(args, cli.format),
         Verb::Admin(args) => records::admin(args),

@@ -1,5 +1,6 @@
 //! What does the world provide? The ports of the core, for real.
 
+pub(crate) mod backups;
 pub mod clock;
 pub mod files;
 pub(crate) mod introspect;

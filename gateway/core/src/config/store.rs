@@ -35,6 +35,11 @@ pub struct StoreConfig {
     /// Where this machine keeps what is its own: the admin key, copies of key sets. The folder of a `sqlite:` store,
     /// else `data`, when left out.
     pub folder: Option<PathBuf>,
+    /// Where `POST /v1/backups` writes, relative to the root. `backups` in `folder` when left out.
+    pub backups: Option<PathBuf>,
+    /// Backups there at most, 1 to 1000.
+    #[schemars(range(min = 1, max = 1000))]
+    pub max_backups: u32,
 }
 
 /// What the servers of a store are to one another.
@@ -62,6 +67,8 @@ impl Default for StoreConfig {
             timeout: millis::<50>(),
             stale_for: minutes::<5>(),
             folder: None,
+            backups: None,
+            max_backups: 32,
         }
     }
 }
@@ -81,6 +88,11 @@ impl StoreConfig {
         file.and_then(|file| file.parent().map(Path::to_owned)).unwrap_or_else(|| root.join("data"))
     }
 
+    /// Where copies of the store are written.
+    pub fn backups(&self, root: &Path) -> PathBuf {
+        self.backups.as_ref().map_or_else(|| self.folder(root).join("backups"), |folder| root.join(folder))
+    }
+
     fn faults(&self) -> Vec<(&'static str, ValidationError)> {
         let fault = |message: &str| ValidationError::new("store").with_message(message.to_owned().into());
         let mut faults: Vec<(&'static str, ValidationError)> = Vec::new();
@@ -88,6 +100,12 @@ impl StoreConfig {
         faults.extend(checks::millis::<1, 5_000>(&self.timeout).err().map(|error| ("timeout", error)));
         faults.extend(checks::millis::<0, 86_400_000>(&self.stale_for).err().map(|error| ("stale_for", error)));
         faults.extend(checks::nodes(&self.nodes).err().map(|error| ("nodes", error)));
+        if !(1..=1000).contains(&self.max_backups) {
+            faults.push(("max_backups", fault("write a number from 1 to 1000")));
+        }
+        if let Some(folder) = &self.backups {
+            faults.extend(checks::path(folder).err().map(|error| ("backups", error)));
+        }
         if self.file().is_some() {
             let of_redis = "this is of a Redis store: leave it out, or write `url = \"redis://…\"`";
             let written = [

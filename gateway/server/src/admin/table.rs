@@ -4,7 +4,7 @@ use axum::Router;
 use axum::middleware::from_fn_with_state;
 
 use super::operation::{Facts, Operation};
-use super::{Admin, audit, decisions, frame, keys, openapi, policies, revocations, sessions, status};
+use super::{Admin, audit, backups, decisions, frame, keys, openapi, policies, revocations, sessions, status};
 
 /// In the order of the document.
 pub(super) fn operations() -> Vec<Operation> {
@@ -15,6 +15,7 @@ pub(super) fn operations() -> Vec<Operation> {
         sessions::operations(),
         decisions::operations(),
         audit::operations(),
+        backups::operations(),
         policies::operations(),
         status::operations(),
     ]

@@ -22,6 +22,8 @@ pub(super) use reach::Reach;
 const TRIES: u32 = 3;
 /// Before the second time; longer before the third.
 const PAUSE: Duration = Duration::from_millis(300);
+/// Until an answer has arrived whole.
+const PATIENCE: Duration = Duration::from_secs(15);
 /// Until an answer that is as long as a log has arrived whole.
 const LONGEST_ANSWER: Duration = Duration::from_hours(1);
 
@@ -154,7 +156,7 @@ impl AdminClient {
     /// Sends it; under the same key as often as need be, for it is done once.
     async fn once(&self, key: &str, again: &str, ask: &Ask) -> Result<(StatusCode, String), reqwest::Error> {
         let target = format!("{}{}", self.base, ask.target);
-        let mut request = self.http.request(ask.method.clone(), target).bearer_auth(key);
+        let mut request = self.http.request(ask.method.clone(), target).timeout(ask.patience).bearer_auth(key);
         if ask.method != reqwest::Method::GET {
             request = request.header("idempotency-key", again);
         }
@@ -197,11 +199,13 @@ pub(super) struct Ask {
     pub(super) body: Option<Value>,
     /// The version that the change is meant for.
     pub(super) if_match: Option<String>,
+    /// How long the answer may take.
+    pub(super) patience: Duration,
 }
 
 impl Ask {
     pub(super) fn new(method: reqwest::Method, target: impl Into<String>, body: Option<Value>) -> Self {
-        Self { method, target: target.into(), body, if_match: None }
+        Self { method, target: target.into(), body, if_match: None, patience: PATIENCE }
     }
 
     pub(super) fn get(target: &str) -> Self {
@@ -289,7 +293,7 @@ fn reachable(mut address: SocketAddr) -> SocketAddr {
 fn client(tls: rustls::ClientConfig) -> Result<reqwest::Client, String> {
     reqwest::Client::builder()
         .connect_timeout(Duration::from_secs(3))
-        .timeout(Duration::from_secs(15))
+        .timeout(PATIENCE)
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy()
         .tls_backend_preconfigured(tls)

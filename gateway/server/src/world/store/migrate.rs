@@ -71,6 +71,22 @@ pub(super) async fn is_incomplete(store: &dyn Store) -> Result<bool, StoreError>
 
 /// Moves everything, and looks whether it is there.
 pub async fn migrate(from: &dyn Store, to: &dyn Store) -> Result<Moved, Unmoved> {
+    moved(from, to, Stillness::Whole).await
+}
+
+/// As [`migrate`], while `from` is used: what nobody logs, such as last uses, may have moved on meanwhile.
+pub(crate) async fn copy_live(from: &dyn Store, to: &dyn Store) -> Result<Moved, Unmoved> {
+    moved(from, to, Stillness::OfTheLog).await
+}
+
+/// What must not have changed meanwhile.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Stillness {
+    OfTheLog,
+    Whole,
+}
+
+async fn moved(from: &dyn Store, to: &dyn Store, stillness: Stillness) -> Result<Moved, Unmoved> {
     let log = audit::verify(from).await.map_err(Unmoved::From)?;
     let AuditVerdict::Whole { rows, head } = log else { return Err(Unmoved::Log(log)) };
     let before = AuditHead { seq: rows, hash: head };
@@ -100,7 +116,11 @@ pub async fn migrate(from: &dyn Store, to: &dyn Store) -> Result<Moved, Unmoved>
     }
     log_again(from, to).await?;
 
-    let (there, here) = (digest(to).await.map_err(Unmoved::To)?, digest(from).await.map_err(Unmoved::From)?);
+    let there = digest(to).await.map_err(Unmoved::To)?;
+    let here = match stillness {
+        Stillness::OfTheLog => there,
+        Stillness::Whole => digest(from).await.map_err(Unmoved::From)?,
+    };
     if from.audit_head().await.map_err(Unmoved::From)? != before {
         return Err(Unmoved::Changed);
     }
