@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,7 +14,7 @@ use portcullis_core::ports::{Clock, Keys};
 use portcullis_core::units::Span;
 use portcullis_server::world::clock::SystemClock;
 use portcullis_server::world::store::{
-    AuditEntry, AuditVerdict, Commit, Draft, Expect, Freshness, Kind, NewKey, Store, StoreError, Stored, audit,
+    AuditEntry, AuditVerdict, Changed, Commit, Draft, Expect, Freshness, Kind, NewKey, Store, StoreError, Stored, audit,
 };
 use portcullis_server::world::{self};
 use portcullis_tests::clock::TestClock;
@@ -186,7 +186,23 @@ async fn known_keys_go_on_for_the_declared_time_and_a_revocation_shows_when_the_
         expires_at: None,
         terms: KeyTerms::default(),
     };
+    let told = Arc::new(AtomicU64::new(0));
+    let count = Arc::clone(&told);
+    opened.hear(Box::new(move |changed| {
+        let of_it = matches!(changed, Changed::One(_, id) if **id == *"abc");
+        // Before it is made, all may have changed of which nobody knows yet.
+        if of_it || count.load(Ordering::Acquire) > 0 {
+            count.fetch_add(1, Ordering::AcqRel);
+        }
+    }));
     stored.keys.create(key, "test").await.unwrap();
+    // By whoever made it, and by the log of changes: what is read between the two is forgotten at the second.
+    within("word of the key", async {
+        while told.load(Ordering::Acquire) < 2 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
     let ask = async |id: &str| stored.keys.key(id).get().await.map(|key| key.is_some());
     assert_eq!(ask("abc").await, Ok(true));
     server.kill().await;
