@@ -15,6 +15,7 @@ use tempfile::TempDir;
 pub use files::Files;
 pub use setup::Setup;
 
+use crate::binary::{self, Ran};
 use crate::client::{Client, Raw};
 use crate::keys::Signer;
 use crate::upstream::Upstream;
@@ -63,6 +64,19 @@ impl Site {
         let replica = Gateway::start_by(Arc::clone(&self.clock), self.options.clone()).await.expect("a second gateway");
         replica.warm().await;
         replica
+    }
+
+    /// Writes `config/client.toml`: the configuration, with the port that the admin listener got.
+    pub fn name_admin(&self) {
+        let admin = self.gateway.admin.expect("an admin listener").to_string();
+        let config = self.files.read("config/portcullis.toml");
+        self.files
+            .write("config/client.toml", config.replace("admin = \"127.0.0.1:0\"", &format!("admin = {admin:?}")));
+    }
+
+    /// Runs the program by `config/client.toml`.
+    pub async fn command(&self, arguments: &[&str]) -> Ran {
+        binary::run(self.files.root(), &[arguments, &["--config", "config/client.toml"]].concat()).await
     }
 
     pub fn address(&self) -> SocketAddr {

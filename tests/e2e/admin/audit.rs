@@ -1,6 +1,5 @@
 //! Who changed what, as the admin API and the command line tell it.
 
-use portcullis_tests::binary;
 use portcullis_tests::site::{Setup, Site};
 use rusqlite::Connection;
 use serde_json::{Value, json};
@@ -124,13 +123,8 @@ async fn a_log_that_cannot_be_read_to_its_end_never_looks_whole() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_command_line_lists_and_exports_it() {
     let site = start().await;
-    let admin = site.gateway.admin.unwrap().to_string();
-    let config =
-        site.files.read("config/portcullis.toml").replace("admin = \"127.0.0.1:0\"", &format!("admin = {admin:?}"));
-    site.files.write("config/client.toml", config);
-    let ask = async |arguments: &[&str]| {
-        binary::run(site.files.root(), &[arguments, &["--config", "config/client.toml"]].concat()).await
-    };
+    site.name_admin();
+    let ask = async |arguments: &[&str]| site.command(arguments).await;
     let listed = ask(&["audit", "list", "--action", "key.create", "--since", "1h", "--limit", "3"]).await;
     assert_eq!((listed.code, listed.stdout.lines().count()), (Some(0), 3), "{listed:#?}");
     assert!(

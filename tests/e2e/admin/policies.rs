@@ -1,6 +1,5 @@
 //! What the policies say, as operators ask them.
 
-use portcullis_tests::binary;
 use portcullis_tests::client::Client;
 use portcullis_tests::site::{Setup, Site};
 use serde_json::{Value, json};
@@ -172,15 +171,10 @@ async fn the_policies_in_force_are_listed_as_they_were_written() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_command_line_asks_the_gateway_that_runs() {
     let site = start().await;
-    let admin = site.gateway.admin.unwrap().to_string();
-    let config =
-        site.files.read("config/portcullis.toml").replace("admin = \"127.0.0.1:0\"", &format!("admin = {admin:?}"));
-    site.files.write("config/client.toml", config);
+    site.name_admin();
     // The files are at fault; what is in force is not.
     site.files.write("policies/test.cedar", "permit (");
-    let ask = async |arguments: &[&str]| {
-        binary::run(site.files.root(), &[arguments, &["--config", "config/client.toml"]].concat()).await
-    };
+    let ask = async |arguments: &[&str]| site.command(arguments).await;
     let question = ["--principal", "ApiKey::\"k\"", "--group", "keys|readers", "GET", "/items/1"];
     let ran = ask(&[&["policy", "explain", "--live"], &question[..]].concat()).await;
     assert_eq!(ran.code, Some(0), "{ran:#?}");

@@ -7,15 +7,12 @@ use serde_json::json;
 /// A gateway, and beside its configuration one that names the port its admin listener got.
 async fn site() -> Site {
     let site = Setup::new().route("item", "GET /items/{id}", "read", "").start().await;
-    let admin = site.gateway.admin.unwrap().to_string();
-    let config = site.files.read("config/portcullis.toml");
-    let config = config.replace("admin = \"127.0.0.1:0\"", &format!("admin = {admin:?}"));
-    site.files.write("config/client.toml", config);
+    site.name_admin();
     site
 }
 
 async fn ask(site: &Site, arguments: &[&str]) -> Ran {
-    binary::run(&site.files.path(""), &[arguments, &["--config", "config/client.toml"]].concat()).await
+    site.command(arguments).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,7 +1,8 @@
 //! Copies of the store, made while it is used: one file each, in one declared folder, and so many at most.
 
-use std::fs::{self, File};
+use std::fs::{self, DirBuilder, File};
 use std::io::{self, Read as _};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
@@ -18,6 +19,8 @@ use super::store::{self, AuditEntry, AuditVerdict, Commit, Store, StoreError, Un
 /// How often a copy of a Redis store is begun anew that a change came across.
 const TRIES: u32 = 3;
 const END: &str = ".db";
+/// Of what is not whole yet, behind a dot, which no name begins with.
+const PARTIAL: &str = ".partial";
 
 /// The folder of the copies. Cheap to clone.
 #[derive(Clone)]
@@ -28,7 +31,7 @@ pub(crate) struct Backups {
     file: Option<Arc<Path>>,
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
-    /// One at a time.
+    /// One at a time in this process.
     turn: Arc<Mutex<()>>,
 }
 
@@ -139,8 +142,10 @@ impl Backups {
     /// whole. Then removes the oldest beyond `keep`.
     pub(crate) async fn make(&self, name: &str, keep: Option<usize>, actor: &str) -> Result<Made, BackupFault> {
         let _turn = self.turn.lock().await;
+        let folder = Arc::clone(&self.folder);
+        let _alone = blocking(move || Ok(alone(&folder)?)).await?;
         self.rehearse(name, keep)?;
-        let partial = self.folder.join(format!(".{name}.partial"));
+        let partial = self.folder.join(format!(".{name}{PARTIAL}"));
         let made = self.copy(name, &partial, actor).await;
         if made.is_err() {
             let _ = remove(&partial);
@@ -243,6 +248,22 @@ impl Backups {
         self.store.commit(Commit { writes: Vec::new(), audit: Some(word) }).await?;
         Ok(())
     }
+}
+
+/// Nobody else makes one in this folder until what is returned is dropped, in no process: two are there while one takes
+/// over from another. What a process left half made that was killed goes.
+fn alone(folder: &Path) -> io::Result<File> {
+    DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    let alone = File::open(folder)?;
+    alone.lock()?;
+    for file in fs::read_dir(folder)? {
+        let file = file?;
+        let name = file.file_name();
+        if name.to_str().is_some_and(|name| name.starts_with('.') && name.contains(PARTIAL)) {
+            fs::remove_file(file.path())?;
+        }
+    }
+    Ok(alone)
 }
 
 async fn blocking<T: Send + 'static>(
