@@ -151,10 +151,10 @@ async fn policies_in_shadow_decide_nothing_and_say_where_they_would() {
     decisions(&site, "", 4).await;
     let differing = decisions(&site, "?would_refuse=true", 3).await;
     let items = differing["items"].as_array().unwrap();
-    assert_eq!(items.len(), 3);
-    assert_eq!((&items[0]["would_allow"], &items[1]["would_allow"]), (&json!(true), &json!(false)));
-    assert_eq!(items[1]["would_refuse"][0]["stage"], "policies_next");
-    let id = items[0]["id"].as_str().unwrap();
+    let (allowing, refusing): (Vec<_>, Vec<_>) = items.iter().partition(|item| item["would_allow"] == true);
+    assert_eq!((allowing.len(), refusing.len()), (1, 2));
+    assert_eq!(refusing[0]["would_refuse"][0]["stage"], "policies_next");
+    let id = allowing[0]["id"].as_str().unwrap();
     let told = asked(&mut site.admin().await, &site, &format!("/v1/decisions/{id}")).await;
     assert_eq!(
         (&told["policies"]["decision"], &told["shadow_policies"]["decision"]),

@@ -51,8 +51,13 @@ impl Files {
     }
 }
 
+/// In the order in which the requests began. A line is written once the whole answer is out, so that of the next
+/// request, over another connection, may stand before it.
 pub(super) fn lines(files: &Files, log: &str) -> Vec<Value> {
-    files.read(log).lines().map(|line| serde_json::from_str(line).expect("a JSON line")).collect()
+    let mut lines: Vec<Value> =
+        files.read(log).lines().map(|line| serde_json::from_str(line).expect("a JSON line")).collect();
+    lines.sort_by_key(|line| line["timestamp"].as_i64().expect("a timestamp"));
+    lines
 }
 
 pub(super) fn validity() -> Validity {
