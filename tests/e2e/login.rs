@@ -12,6 +12,7 @@ mod renewed;
 mod replicas;
 mod sessions;
 mod silent;
+mod table;
 mod throttled;
 
 use portcullis_tests::client::Answer;

@@ -37,6 +37,7 @@ const clients = [
       'https://app.example/',
     ]),
     token_endpoint_auth_method: env.IDP_WEB_JWKS ? 'private_key_jwt' : 'client_secret_basic',
+    id_token_signed_response_alg: env.IDP_ID_ALG ?? 'RS256',
     ...(env.IDP_WEB_JWKS && { jwks: JSON.parse(env.IDP_WEB_JWKS), token_endpoint_auth_signing_alg: 'ES256' }),
     ...(env.IDP_BACKCHANNEL_URI && {
       backchannel_logout_uri: env.IDP_BACKCHANNEL_URI,
@@ -335,7 +336,8 @@ async function testHook(req, res, path) {
     const now = Math.floor(Date.now() / 1000);
     const claims = { iss: ISSUER, aud: 'gateway-web', iat: now, exp: now + 120, jti: randomUUID(), events: { 'http://schemas.openid.net/event/backchannel-logout': {} }, ...body.claims };
     for (const name of body.omit ?? []) delete claims[name];
-    const token = await new SignJWT(claims).setProtectedHeader({ alg: jwk.alg, kid: jwk.kid, typ: 'logout+jwt', ...body.header }).sign(key);
+    let token = await new SignJWT(claims).setProtectedHeader({ alg: jwk.alg, kid: jwk.kid, typ: 'logout+jwt', ...body.header }).sign(key);
+    if (body.sign) token = await resign(token, { sign: body.sign });
     if (!body.url) return json(res, 200, { token });
     const answer = await fetch(body.url, { method: 'POST', redirect: 'manual', headers: { 'content-type': 'application/x-www-form-urlencoded' }, body: new URLSearchParams({ logout_token: token }) });
     return json(res, 200, { token, status: answer.status, cacheControl: answer.headers.get('cache-control') });

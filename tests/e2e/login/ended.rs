@@ -19,7 +19,7 @@ async fn works(browser: &mut Browser) -> bool {
 }
 
 /// Posts a logout token as a provider does; the status and what was wrong.
-async fn post(site: &Site, idp: &Idp, what: Value) -> (u16, Option<String>) {
+pub(super) async fn post(site: &Site, idp: &Idp, what: Value) -> (u16, Option<String>) {
     let form = format!("logout_token={}", idp.logout_token(what).await);
     send(site, &form).await
 }

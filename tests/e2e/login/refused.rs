@@ -1,6 +1,6 @@
 //! A login that came to nothing says which way it went wrong.
 
-use portcullis_tests::idp::{Fault, Idp, OldKeys};
+use portcullis_tests::idp::{Fault, Idp};
 use portcullis_tests::jar::{Browser, SESSION};
 use portcullis_tests::site::Site;
 use serde_json::{Value, json};
@@ -20,7 +20,7 @@ async fn outcome(site: &Site, idp: &Idp, tamper: Value) -> String {
     if arrival.answer.status == 200 { "200".to_owned() } else { failure(&arrival.answer) }
 }
 
-/// The rows of the provider's README, which are the relying-party modules of the `OpenID` Foundation's suite.
+/// Further than the table of the provider's README, which is in `table.rs`.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_bent_answer_is_refused_by_its_own_name() {
     let idp = idp().await;
@@ -31,61 +31,25 @@ async fn every_bent_answer_is_refused_by_its_own_name() {
         tamper
     };
     for (tamper, expected) in [
-        (id_token(json!({ "claims": { "iss": "x" } })), "400 issuer_mismatch"),
-        (id_token(json!({ "claims": { "aud": "x" } })), "400 audience_mismatch"),
         (id_token(json!({ "claims": { "azp": "x" } })), "400 audience_mismatch"),
-        (id_token(json!({ "claims": { "nonce": "x" } })), "400 nonce_mismatch"),
+        (id_token(json!({ "claims": { "aud": ["gateway-web", "x"] } })), "400 audience_mismatch"),
         (id_token(json!({ "omit": ["nonce"] })), "400 nonce_mismatch"),
-        (id_token(json!({ "omit": ["sub"] })), "400 id_token_invalid"),
-        (id_token(json!({ "omit": ["iat"] })), "400 id_token_invalid"),
-        (id_token(json!({ "omit": ["aud"] })), "400 id_token_invalid"),
         (id_token(json!({ "omit": ["exp"] })), "400 id_token_invalid"),
+        (id_token(json!({ "header": { "typ": "at+jwt" } })), "400 id_token_invalid"),
         (id_token(json!({ "claims": { "iat": 4_000_000_000_u64 } })), "400 clock_skew"),
         (id_token(json!({ "claims": { "exp": 1_000_000_000 } })), "400 clock_skew"),
-        (id_token(json!({ "claims": { "at_hash": "x" } })), "400 at_hash_mismatch"),
         (id_token(json!({ "claims": { "groups": "writers" } })), "400 claims_unusable"),
-        (id_token(json!({ "sign": "none" })), "400 id_token_invalid"),
-        (id_token(json!({ "sign": "corrupt" })), "400 id_token_invalid"),
-        (id_token(json!({ "sign": "other" })), "400 id_token_invalid"),
-        (id_token(json!({ "sign": "hs256-public" })), "400 id_token_invalid"),
-        (id_token(json!({ "sign": "hs256-secret" })), "400 id_token_invalid"),
-        (id_token(json!({ "omit": ["header.kid"] })), "200"),
-        (id_token(json!({ "omit": ["at_hash"] })), "200"),
         (json!({ "path": "/token", "merge": { "id_token": null } }), "400 id_token_missing"),
         (json!({ "path": "/token", "merge": { "access_token": null } }), "400 token_endpoint_refused"),
-        (json!({ "path": "/me", "merge": { "sub": "x" } }), "400 userinfo_mismatch"),
     ] {
         assert_eq!(outcome(&site, &idp, tamper.clone()).await, expected, "{tamper}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn keys_may_be_odd_and_may_change() {
-    let idp = idp().await;
-    let site = site(&idp).await;
-    assert_eq!(outcome(&site, &idp, json!({})).await, "200");
-    for old in [OldKeys::Keep, OldKeys::Withdraw] {
-        idp.rotate(old).await;
-        // The cooldown of a fetch that an unknown key asks for is longer than this test.
-        site.gateway.reload().await.unwrap();
-        site.gateway.warm().await;
-        let found = outcome(&site, &idp, json!({})).await;
-        if old == OldKeys::Keep {
-            assert_eq!(found, "200");
-        }
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_provider_that_is_not_itself_or_away_is_found_out_at_once() {
+async fn a_provider_that_is_away_is_found_out_at_once() {
     let idp = idp().await;
     let discovery = "/.well-known/openid-configuration";
-    let other = json!({ "path": discovery, "merge": { "issuer": "https://evil.example" } });
-    idp.tamper(other).await;
-    let evil = site(&idp).await;
-    let arrival = Browser::new(&evil).follow(PAGE, "alice").await;
-    assert_eq!(failure(&arrival.answer), "400 issuer_mismatch");
-    idp.heal().await;
     for fault in [Fault::Status(503), Fault::Reset, Fault::Garbage] {
         idp.fault(discovery, fault, None).await;
         let site = site(&idp).await;

@@ -113,16 +113,3 @@ async fn a_provider_that_is_away_ends_nothing_for_a_while() {
     clock.advance(Duration::from_hours(5));
     assert_eq!(status(&mut browser).await, 401, "longer than `grace`");
 }
-
-/// The rows of the provider's README about refreshing.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_renewal_speaks_of_the_same_person_or_of_nobody() {
-    let (idp, clock, site) = ground().await;
-    for claims in [json!({ "iss": "x" }), json!({ "sub": "x" }), json!({ "aud": "x" }), json!({ "azp": "x" })] {
-        let mut browser = alice(&site).await;
-        clock.advance(LATE);
-        idp.tamper(json!({ "path": "/token", "token": "id_token", "claims": claims })).await;
-        assert_eq!(status(&mut browser).await, 401, "{claims}");
-        idp.heal().await;
-    }
-}

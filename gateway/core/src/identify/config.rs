@@ -9,7 +9,7 @@ mod tests;
 mod token_source;
 
 pub use authenticate::{Authenticate, Method};
-pub use provider::{LogoutReach, ProviderConfig, ProviderKind};
+pub use provider::{AtHash, LogoutReach, ProviderConfig, ProviderKind};
 pub use sessions::SessionsConfig;
 pub use token_source::{IntrospectionConfig, MissingAudience, TokenSourceConfig};
 

@@ -65,6 +65,10 @@ pub struct ProviderConfig {
     /// Whether the userinfo endpoint is asked for claims that the ID token does not hold.
     #[serde(default = "yes")]
     pub userinfo: bool,
+    /// Whether an ID token must hold the hash of the access token that comes with it. In the code flow it need not
+    /// (OIDC Core §3.1.3.6); one that is there must be right. Write `required` where the provider always sends it.
+    #[serde(default)]
+    pub at_hash: AtHash,
     /// Signature algorithms that are accepted of ID tokens. Default: all of them; there is no symmetric one.
     #[serde(default = "all_algorithms")]
     #[validate(length(min = 1, max = 5))]
@@ -88,6 +92,15 @@ pub enum ProviderKind {
     Github,
     #[default]
     Oidc,
+}
+
+/// Whether ID tokens must name their access token (`at_hash`).
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AtHash {
+    #[default]
+    Optional,
+    Required,
 }
 
 /// How far a logout goes.

@@ -9,6 +9,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
 
 use super::{Fault, Provider, Statement, statement};
+use crate::identify::config::AtHash;
 use crate::identify::jwt::{Algorithm, Token, Why, part};
 use crate::identify::{KeySets, json};
 use crate::moment::Now;
@@ -43,7 +44,7 @@ impl Provider {
         let token = Token::parse(text).map_err(invalid)?;
         self.signed(&token, key_sets, now).await?;
         self.judge_terms(&token, now)?;
-        judge_binding(&token, expected)?;
+        judge_binding(&token, expected, self.config.at_hash)?;
         judge_strength(&token, expected, self.leeway(), now)?;
         let subject = token.claims.subject.clone().ok_or((LoginFailure::IdTokenInvalid, "it has no `sub`"))?;
         // The claims as they were sent: what is read of them depends on the provider's configuration.
@@ -123,7 +124,7 @@ fn invalid(why: Why) -> Fault {
 }
 
 /// Whether it belongs to this login, and to the tokens that came with it.
-fn judge_binding(token: &Token<'_>, expected: &Expected<'_>) -> Result<(), Fault> {
+fn judge_binding(token: &Token<'_>, expected: &Expected<'_>, at_hash: AtHash) -> Result<(), Fault> {
     let claim = |name: &str| token.claims.others.get(name);
     let nonce = claim("nonce").and_then(Value::as_str);
     match (expected.nonce, nonce, expected.subject) {
@@ -135,13 +136,15 @@ fn judge_binding(token: &Token<'_>, expected: &Expected<'_>) -> Result<(), Fault
     if expected.subject.is_some_and(|subject| token.claims.subject.as_deref() != Some(subject)) {
         return Err((LoginFailure::SubjectMismatch, "the `sub` of the new ID token is another"));
     }
-    if let (Some(hash), Some(access)) = (claim("at_hash"), expected.access_token) {
-        let good = hash.as_str().is_some_and(|hash| hash == half_hash(access, token.algorithm));
-        if !good {
-            return Err((LoginFailure::AtHashMismatch, "the ID token's `at_hash` is not that of the access token"));
+    let Some(access) = expected.access_token else { return Ok(()) };
+    match (claim("at_hash").map(Value::as_str), at_hash) {
+        (Some(Some(hash)), _) if hash == half_hash(access, token.algorithm) => Ok(()),
+        (None, AtHash::Optional) => Ok(()),
+        (None, AtHash::Required) => {
+            Err((LoginFailure::AtHashMismatch, "the ID token has no `at_hash`, which `at_hash = \"required\"` demands"))
         }
+        (Some(_), _) => Err((LoginFailure::AtHashMismatch, "the ID token's `at_hash` is not that of the access token")),
     }
-    Ok(())
 }
 
 /// The left half of the hash of the token's own algorithm (OIDC Core §3.1.3.6).
