@@ -30,7 +30,7 @@ fn invalid(size: usize) -> String {
 }
 
 /// `bytes` in chunks of `size`, without the last one.
-fn chunks(bytes: &[u8], size: usize) -> Vec<u8> {
+pub(crate) fn chunks(bytes: &[u8], size: usize) -> Vec<u8> {
     let mut all = Vec::new();
     for chunk in bytes.chunks(size) {
         all.extend_from_slice(format!("{:x}\r\n", chunk.len()).as_bytes());

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 
 mod admin;
+mod answers;
 mod api_keys;
 mod assertions;
 mod authorize;

@@ -88,7 +88,17 @@ async fn until_cut(mut response: Response<Incoming>, feed: &Feed, traffic: Traff
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_event_stream_ends_with_the_token_silent_or_busy_on_both_protocols() {
-    let site = Setup::new().route("events", "GET /events", "read", "").start().await;
+    ends_with_the_token("").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn so_does_one_beside_answers_that_are_judged() {
+    let responses = "schemas = [{ status = \"200\", media_type = \"text/event-stream\" }]";
+    ends_with_the_token(&format!("responses = {{ {responses} }}\n")).await;
+}
+
+async fn ends_with_the_token(more: &str) {
+    let site = Setup::new().route("events", "GET /events", "read", more).start().await;
     let cases = [
         (Wire::H1, Traffic::Silent),
         (Wire::H1, Traffic::Busy),

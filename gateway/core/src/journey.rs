@@ -7,6 +7,7 @@
 //! let permit = portcullis_core::journey::Permit { granted: todo!() };
 //! ```
 
+mod answers;
 mod ask;
 mod own;
 mod walk;

@@ -137,6 +137,15 @@ impl Recording {
         }
     }
 
+    /// Whether the answer was cut off at its end, which is noted then. For those who are told by another request.
+    pub(crate) fn was_cut_off(&mut self, now: Duration) -> bool {
+        let why = self.lease.filter(|(end, _)| now >= *end).map(|(_, why)| why);
+        if self.error.is_empty() {
+            self.error = why.unwrap_or_default();
+        }
+        why.is_some()
+    }
+
     pub(crate) fn took(&self) -> Duration {
         self.ended.unwrap_or(self.began.steady).saturating_sub(self.began.steady)
     }

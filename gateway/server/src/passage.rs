@@ -4,6 +4,7 @@
 //! `decide` on the head, `admit` on the body. `forward` demands the permit that only the latter makes.
 
 mod again;
+mod answered;
 mod body;
 mod decide;
 mod failure;
@@ -66,6 +67,15 @@ pub(crate) struct Ctx {
     body: Option<Bytes>,
     inject: bool,
     replay: body::Replay,
+    /// The body as it came, of which the application gets `body`.
+    came: Option<Bytes>,
+    /// In an inner request: to the outer one, which keeps the answer back.
+    word: Option<answered::Word>,
+    /// In an inner request: the end of the outer one.
+    lease: Option<accept::lease::Lent>,
+    /// An answer on its way to be judged, and why it must not go on.
+    judging: Option<answered::Judging>,
+    unfit: Option<Refusal>,
     /// Body bytes that streamed through unvalidated.
     streamed: u64,
     attempts: u32,
@@ -86,6 +96,8 @@ struct Held {
     memory: Option<OwnedSemaphorePermit>,
     /// For the plain body beside the coded one.
     plain: Option<OwnedSemaphorePermit>,
+    /// For an answer that is judged.
+    answer: Option<OwnedSemaphorePermit>,
 }
 
 #[async_trait]
@@ -135,8 +147,12 @@ impl ProxyHttp for Passage {
             .await
         };
         let turned = match travelled {
-            Ok(Ok(())) if ctx.replay == body::Replay::InPlace => return Ok(false),
-            Ok(Ok(())) => return again::forward(session, std::mem::take(ctx)).await.map(|()| true),
+            Ok(Ok(())) if ctx.replay == body::Replay::InPlace && !answered::holds(ctx) => return Ok(false),
+            Ok(Ok(())) => {
+                let inner = std::mem::take(ctx);
+                ctx.envelope = inner.envelope.clone();
+                return again::forward(session, inner).await.map(|()| true);
+            }
             Ok(Err(turned)) => turned,
             Err(_) => Turned::Refused(Refusal::new(Code::InternalError).because("a stage panicked")),
         };
@@ -206,6 +222,7 @@ impl ProxyHttp for Passage {
         Self::CTX: Send + Sync,
     {
         outgoing::answer(session, head, ctx)?;
+        answered::head(session, head, ctx, &self.shared)?;
         let now = self.now();
         outgoing::lease(head, ctx, now, &self.shared);
         Ok(())
@@ -225,6 +242,31 @@ impl ProxyHttp for Passage {
         Ok(None)
     }
 
+    fn response_body_filter(
+        &self,
+        _: &mut Session,
+        body: &mut Option<Bytes>,
+        end: bool,
+        ctx: &mut Box<Ctx>,
+    ) -> Result<Option<Duration>> {
+        answered::piece(body, end, ctx, &self.shared).map(|()| None)
+    }
+
+    /// What is returned here ends the body, in the place of the trailers.
+    async fn response_trailer_filter(
+        &self,
+        _: &mut Session,
+        _: &mut http::HeaderMap,
+        ctx: &mut Box<Ctx>,
+    ) -> Result<Option<Bytes>> {
+        let mut last = None;
+        if answered::piece(&mut last, true, ctx, &self.shared).is_err() {
+            // Pingora goes on after a failure here.
+            answered::tell(ctx);
+        }
+        Ok(last)
+    }
+
     async fn fail_to_proxy(&self, session: &mut Session, e: &Error, ctx: &mut Box<Ctx>) -> FailToProxy
     where
         Self::CTX: Send + Sync,
@@ -235,15 +277,23 @@ impl ProxyHttp for Passage {
             // The application has at most a part of the body, and never its end.
             Some(fault) => fault.refusal(),
             None if ctx.lost_patience() => failure::no_answer(),
-            None => failure::refusal(e, answered, reached),
+            None => ctx.unfit.take().unwrap_or_else(|| failure::refusal(e, answered, reached)),
         };
         let error_code = refusal.code.status().as_u16();
         let now = self.shared.world.clock.steady();
-        if let Some(recording) = &mut ctx.recording {
+        let was_cut_off = ctx.recording.as_mut().filter(|_| ctx.lease.is_some()).is_some_and(|r| r.was_cut_off(now));
+        if let Some(recording) = ctx.recording.as_mut().filter(|recording| recording.trail.refusal.is_none())
+            && !(was_cut_off && refusal.code == Code::ClientGone)
+        {
             recording.trail.step(Stage::Forward, End::Refused(refusal.code), now);
             recording.trail.refusal = Some(refusal.clone());
         }
-        if !answered && refusal.code != Code::ClientGone {
+        if answered::hands_over(ctx, answered) {
+            if refusal.code != Code::ClientGone {
+                ctx.unfit = Some(refusal);
+                answered::tell(ctx);
+            }
+        } else if !answered && refusal.code != Code::ClientGone {
             // Pingora ends the connection after a failure: say so, or the client's next request meets a closed door.
             session.set_keepalive(None);
             // When the client is gone there is nobody to tell.
@@ -275,11 +325,15 @@ impl ProxyHttp for Passage {
         if let Some(recording) = &mut ctx.recording {
             recording.ended = Some(now);
             recording.status = session.response_written().map_or(0, |head| head.status.as_u16());
+            if let Some(word) = ctx.word.as_ref().and_then(answered::Word::status) {
+                recording.status = word;
+            }
             let whole = ctx.body.as_ref().map(Bytes::len);
             recording.request_bytes = whole.unwrap_or_else(|| session.body_bytes_read()) as u64;
             recording.response_bytes = session.body_bytes_sent() as u64;
             recording.resends = ctx.attempts.saturating_sub(1);
-            if ctx.attempts > 0 && recording.trail.refusal.is_none() {
+            let forwarded = recording.trail.steps().iter().any(|step| step.stage == Stage::Forward);
+            if ctx.attempts > 0 && recording.trail.refusal.is_none() && !forwarded {
                 recording.trail.step(Stage::Forward, End::Passed, now);
             }
         }
@@ -427,7 +481,8 @@ impl Passage {
                 }
                 let head = (&head.method, &head.headers);
                 let permit = granted.admit(&whole.bytes, head, again.as_ref(), (clock, now), trail)?;
-                ctx.body = Some(permit.plain().cloned().unwrap_or(whole.bytes));
+                ctx.body = Some(permit.plain().unwrap_or(&whole.bytes).clone());
+                ctx.came = Some(whole.bytes);
                 permit
             }
         };

@@ -11,8 +11,8 @@ use validator::Validate;
 pub use pattern::RouteMatch;
 
 use super::{
-    Authenticate, BodyConfig, ContentCoding, Cors, GuardConfig, LimitConfig, ParameterConfig, StageConfig,
-    UnknownQuery, checks,
+    Authenticate, BodyConfig, ContentCoding, Cors, GuardConfig, LimitConfig, ParameterConfig, ResponsesConfig,
+    StageConfig, UnknownQuery, checks,
 };
 use crate::gather::ResourceAttributesConfig;
 use crate::refusal::LoginStyle;
@@ -65,6 +65,9 @@ pub struct RouteConfig {
     #[serde(default)]
     #[validate(length(max = 2))]
     pub content_encodings: Vec<ContentCoding>,
+    /// What the application may answer, by schemas. Default: whatever it likes.
+    #[validate(nested)]
+    pub responses: Option<ResponsesConfig>,
     /// The largest body. Default: `guard.max_body`.
     #[validate(custom(function = checks::bytes::<0, 1_099_511_627_776>))]
     pub max_body: Option<Size>,
@@ -149,7 +152,9 @@ pub enum TokenToApp {
 impl RouteConfig {
     /// The schema files of this route besides `body_schema`, each with the key that names it.
     pub fn schema_files(&self) -> impl Iterator<Item = (&'static str, &PathBuf)> {
-        self.bodies.iter().filter_map(|body| body.schema.as_ref()).map(|path| ("bodies", path))
+        let bodies = self.bodies.iter().filter_map(|body| body.schema.as_ref()).map(|path| ("bodies", path));
+        let answers = self.responses.iter().flat_map(|responses| &responses.schemas);
+        bodies.chain(answers.filter_map(|answer| answer.schema.as_ref()).map(|path| ("responses", path)))
     }
 
     /// What the validate stage reads of it.
@@ -160,7 +165,7 @@ impl RouteConfig {
             media_types: self.media_types.clone(),
             bodies: self.bodies.clone(),
             content_encodings: self.content_encodings.clone(),
-            responses: None,
+            responses: self.responses.clone(),
             parameters: self.parameters.clone(),
             unknown_query: self.unknown_query,
             authorize_body: self.authorize_body,

@@ -47,13 +47,16 @@ impl<'a> Walk<'a> {
         stage: Stage,
         mode: Mode,
         result: Result<T, Refusal>,
-    ) -> Result<Option<T>, Turned> {
+    ) -> Result<Option<T>, Refusal> {
         match (result, mode) {
             (Ok(fact), _) => {
                 self.step(stage, End::Passed);
                 Ok(Some(fact))
             }
-            (Err(refusal), Mode::Enforce) => Err(self.refuse(stage, refusal)),
+            (Err(refusal), Mode::Enforce) => {
+                self.note(stage, &refusal);
+                Err(refusal)
+            }
             (Err(refusal), Mode::Off | Mode::Shadow) => {
                 self.step(stage, End::WouldRefuse(refusal.code));
                 self.trail.would_refuse.push((stage, refusal));
@@ -63,9 +66,13 @@ impl<'a> Walk<'a> {
     }
 
     pub(super) fn refuse(&mut self, stage: Stage, refusal: Refusal) -> Turned {
+        self.note(stage, &refusal);
+        Turned::Refused(refusal)
+    }
+
+    fn note(&mut self, stage: Stage, refusal: &Refusal) {
         self.step(stage, End::Refused(refusal.code));
         self.trail.refusal = Some(refusal.clone());
-        Turned::Refused(refusal)
     }
 
     /// Leaves the determining policies in the trail, whichever way they decided.

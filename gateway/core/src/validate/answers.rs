@@ -94,8 +94,7 @@ impl Answers {
     pub fn plan(&self, method: &Method, status: StatusCode, headers: &HeaderMap) -> Result<AnswerPlan, Refusal> {
         let bodiless = status.is_informational()
             || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED | StatusCode::RESET_CONTENT)
-            || *method == Method::HEAD
-            || headers.get(header::CONTENT_LENGTH).is_some_and(|length| length == "0");
+            || *method == Method::HEAD;
         let by_status = |rule: &&Rule| rule.status.holds(status);
         let Some(status) = self.rules.iter().filter(by_status).map(|rule| rule.status).min() else {
             return Ok(AnswerPlan::Pass);
@@ -110,6 +109,9 @@ impl Answers {
             found.ok_or_else(|| refuse("the answer's Content-Type is not one of those declared for its status"))?;
         if self.rules.get(rule).is_some_and(|rule| rule.schema.is_none()) {
             return Ok(AnswerPlan::Pass);
+        }
+        if headers.get(header::CONTENT_LENGTH).is_some_and(|length| length == "0") {
+            return Err(refuse("the answer is empty"));
         }
         kind.in_utf8().map_err(|_| refuse("the answer is in a charset other than utf-8"))?;
         let coded = headers.get_all(header::CONTENT_ENCODING).iter().any(|value| value != "identity");
@@ -128,22 +130,21 @@ impl Answers {
             return Ok(None);
         };
         let mut parsed = json::parse(bytes, &self.limits).map_err(|fault| violation(vec![fault]))?;
-        let stripped = self.mode == Mode::Enforce
-            && self.undeclared == Undeclared::Strip
-            && strip::strip(&mut parsed.value, &[document], document);
+        let stripped = self.undeclared == Undeclared::Strip && strip::strip(&mut parsed.value, &[document], document);
         let parsed = Parsed { nodes: parsed.nodes, value: parsed.value };
         schema.check(&parsed, "").map_err(violation)?;
-        if !stripped {
+        if !stripped || self.mode != Mode::Enforce {
             return Ok(None);
         }
         let text = serde_json::to_vec(&parsed.value);
         text.map(|text| Some(text.into())).map_err(|_| Refusal::new(Code::ResponseViolation))
     }
+}
 
-    /// What an answer larger than its plan allows gets.
-    pub fn too_large(&self) -> Refusal {
-        Refusal::new(Code::ResponseViolation)
-            .because(format!("the answer is larger than the {} bytes judged", self.most))
+impl AnswerPlan {
+    /// What an answer of more than `most` bytes gets.
+    pub fn too_large(most: u64) -> Refusal {
+        Refusal::new(Code::ResponseViolation).because(format!("the answer is larger than the {most} bytes judged"))
     }
 }
 
@@ -166,8 +167,8 @@ impl Rule {
             && !range.is_json()
         {
             return Err(one(format!(
-                "answers of {:?} cannot be judged by a schema: leave `schema` out",
-                config.media_type
+                "answers of `{}` cannot be judged by a schema: leave `schema` out",
+                config.media_type.as_deref().unwrap_or_default()
             )));
         }
         let text = schemas(path).ok_or_else(|| one(format!("`{}` was not read", path.display())))?;

@@ -196,22 +196,24 @@ pub enum ContentCoding {
     Gzip,
 }
 
-/// What the application may answer on a route.
+/// What the application may answer on a route. Where answers are judged, the application is not told which content
+/// codings and ranges the client would take, so that it answers plain and whole.
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize, Validate)]
 #[serde(deny_unknown_fields)]
 pub struct ResponsesConfig {
-    /// `enforce` holds each answer, and refuses what does not fit with 502; `shadow` lets it pass as it comes, and
-    /// records `would_refuse`.
+    /// `enforce` holds each answer, and sends 502 in the place of what does not fit; `shadow` lets it pass as it comes,
+    /// and records `would_refuse`.
     #[serde(default)]
     pub mode: Mode,
     /// What becomes of members that the schema does not declare: `keep` leaves them to the schema, `strip` takes them
     /// out (with `enforce`).
     #[serde(default)]
     pub undeclared: Undeclared,
-    /// The largest answer that is judged. Beyond it `enforce` refuses, `shadow` counts and lets pass. Default `1MiB`.
+    /// The largest answer that is judged: beyond it is a violation. Default `1MiB`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_body: Option<Size>,
-    /// By status and media type; an answer whose status is not listed passes unjudged, and so does a stream.
+    /// By status and media type. A status that is not listed passes unjudged; a media type that is not listed for its
+    /// status is a violation, a stream's too, unless it is listed without `schema`.
     #[validate(length(min = 1, max = 64), nested)]
     pub schemas: Vec<ResponseConfig>,
 }

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::future::BoxFuture;
+use futures::task::AtomicWaker;
 use parking_lot::Mutex;
 use pingora::apps::{HttpServerApp, HttpServerOptions, ReusedHttpStream};
 use pingora::protocols::http::ServerSession;
@@ -23,16 +24,57 @@ tokio::task_local! {
     static LEASE: Mutex<Option<BoxFuture<'static, ()>>>;
 }
 
-/// The request that this callback belongs to ends after `span`, whatever it is doing then.
-pub(crate) fn ends_after(span: Duration) {
-    ends_when(tokio::time::sleep(span));
+/// Who ends the request that a callback belongs to.
+#[derive(Clone, Copy)]
+pub(crate) enum Lease<'a> {
+    /// Its own task.
+    Own,
+    /// The request that it runs within.
+    Lent(&'a Lent),
 }
 
-/// As [`ends_after`], when `over` comes to pass.
-pub(crate) fn ends_when(over: impl Future<Output = ()> + Send + 'static) {
-    let end: BoxFuture<'static, ()> = Box::pin(over);
-    // Without a scope there is nobody who could end it; every request has one.
-    let _ = LEASE.try_with(|lease| *lease.lock() = Some(end));
+impl<'a> Lease<'a> {
+    pub(crate) fn of(lent: Option<&'a Lent>) -> Self {
+        lent.map_or(Self::Own, Self::Lent)
+    }
+
+    /// The request ends after `span`, whatever it is doing then.
+    pub(crate) fn ends_after(self, span: Duration) {
+        self.ends_when(tokio::time::sleep(span));
+    }
+
+    /// As [`Self::ends_after`], when `over` comes to pass.
+    pub(crate) fn ends_when(self, over: impl Future<Output = ()> + Send + 'static) {
+        let end: BoxFuture<'static, ()> = Box::pin(over);
+        match self {
+            // Without a scope there is nobody who could end it; every request has one.
+            Self::Own => drop(LEASE.try_with(|lease| *lease.lock() = Some(end))),
+            Self::Lent(lent) => {
+                *lent.0.end.lock() = Some(end);
+                lent.0.waker.wake();
+            }
+        }
+    }
+}
+
+/// The end of a request, in the hands of the one that runs within it, in a task of its own.
+#[derive(Clone)]
+pub(crate) struct Lent(Arc<Loan>);
+
+struct Loan {
+    end: Mutex<Option<BoxFuture<'static, ()>>>,
+    waker: AtomicWaker,
+}
+
+/// Puts the end of the current request into other hands.
+pub(crate) fn lend() -> Lent {
+    let loan = Arc::new(Loan { end: Mutex::new(None), waker: AtomicWaker::new() });
+    let lent = Lent(Arc::clone(&loan));
+    Lease::Own.ends_when(poll_fn(move |cx| {
+        loan.waker.register(cx.waker());
+        loan.end.lock().as_mut().map_or(Poll::Pending, |end| end.as_mut().poll(cx))
+    }));
+    lent
 }
 
 fn is_over(cx: &mut Context<'_>) -> bool {

@@ -93,6 +93,10 @@ fn demands(rules: &Rules, written: Option<&RouteConfig>) -> Vec<(&'static str, S
         tell("limits", list(route.limits.iter().map(limit).collect()));
         tell("parameters", list(route.parameters.iter().map(|p| format!("{} {}", p.place.name(), p.name)).collect()));
         tell("body schema", route.body_schema.as_ref().map_or_else(String::new, |path| path.display().to_string()));
+        tell(
+            "answers",
+            route.responses.as_ref().map_or_else(String::new, |responses| responses.mode.name().to_owned()),
+        );
         tell("upstream", route.upstream.clone());
     }
     tell("largest body", format!("{} bytes", rules.max_body()));
@@ -112,6 +116,7 @@ fn in_json(rules: &Rules, written: Option<&RouteConfig>) -> Value {
         "limits": written.map(|route| &route.limits),
         "parameters": written.map(|route| route.parameters.iter().map(parameter).collect::<Vec<_>>()),
         "body_schema": written.and_then(|route| route.body_schema.as_ref()),
+        "answers": written.and_then(|route| route.responses.as_ref()).map(|responses| responses.mode.name()),
         "upstream": written.map(|route| &route.upstream),
         "max_body": rules.max_body(),
         "modes": modes,

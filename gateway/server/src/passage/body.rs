@@ -104,6 +104,19 @@ async fn collect(
 /// Bytes to one permit of the budget, so that the budget fits a semaphore.
 const UNIT: usize = 1024;
 
+/// Sees to it that what is `held` is enough for `length` bytes.
+pub(super) fn grow(shared: &Shared, held: &mut Option<OwnedSemaphorePermit>, length: usize) -> Result<(), Refusal> {
+    let has = held.as_ref().map_or(0, |memory| memory.num_permits().saturating_mul(UNIT));
+    if let Some(lacking) = length.checked_sub(has).filter(|lacking| *lacking > 0) {
+        let more = reserve(shared, lacking.max(has).min(REPLAYED.max(lacking)))?;
+        match held {
+            Some(memory) => memory.merge(more),
+            None => *held = Some(more),
+        }
+    }
+    Ok(())
+}
+
 /// Memory for `bytes`, as long as the permit is kept.
 pub(super) fn reserve(shared: &Shared, bytes: usize) -> Result<OwnedSemaphorePermit, Refusal> {
     let units = u32::try_from(bytes.div_ceil(UNIT)).unwrap_or(u32::MAX);

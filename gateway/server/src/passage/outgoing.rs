@@ -21,7 +21,9 @@ use portcullis_core::snapshot::Snapshot;
 use portcullis_core::trail::Trail;
 
 use super::Ctx;
-use crate::accept::{self, Guard, TlsPolicy, lease};
+use super::answered::Judging;
+use crate::accept::lease::Lease;
+use crate::accept::{self, Guard, TlsPolicy};
 use crate::control::Published;
 use crate::forward::answer::{self, Switch};
 use crate::forward::head::{self, Peer};
@@ -162,6 +164,12 @@ pub(super) fn dress(upstream_head: &mut RequestHeader, ctx: &mut Ctx, shared: &S
                 headers.insert(upstream.names.assertion.clone(), statement);
             }
         }
+        if permit.answers().is_some() {
+            // What is judged is plain and whole.
+            for name in [header::ACCEPT_ENCODING, header::RANGE, header::IF_RANGE] {
+                headers.remove(name);
+            }
+        }
         if let Some(recording) = &ctx.recording {
             headers.insert(&respond::X_REQUEST_ID, recording.ids.request.field());
             headers.insert(&TRACEPARENT, recording.ids.trace.parent.field());
@@ -244,33 +252,38 @@ pub(super) fn lease(head: &ResponseHeader, ctx: &mut Ctx, now: Now, shared: &Sha
         patience.answered();
     }
     let rules = permit.rules();
-    let streaming = rules.streams() || is_stream(head);
+    let held = ctx.judging.as_ref().is_some_and(Judging::holds);
+    let streaming = !held && (rules.streams() || is_stream(head));
     let ends = if streaming {
         let longest = (rules.max_stream.unwrap_or(LONGEST_STREAM), "max_stream");
         let credential = permit.identity().expires_at.map(|end| (end.since(now.wall), "credential_expired"));
         Some(credential.filter(|credential| credential.0 < longest.0).unwrap_or(longest))
     } else {
-        ctx.deadline.map(|deadline| (deadline.saturating_sub(now.steady), "timeout"))
+        let rest = ctx.deadline.map(|deadline| deadline.saturating_sub(now.steady));
+        // What is held can still be answered in time with a refusal.
+        let span = if held { Some(rest.unwrap_or(LONGEST_STREAM).saturating_add(TRICKLE)) } else { rest };
+        span.map(|span| (span, "timeout"))
     };
     let Some((span, why)) = ends else { return };
     let identity = permit.identity();
+    let lease = Lease::of(ctx.lease.as_ref());
     match (&identity.principal, &identity.token) {
         (Principal::ApiKey(id), _) if streaming => {
-            lease::ends_when(until_revoked(shared.world.clone(), Arc::clone(id), span));
+            lease.ends_when(until_revoked(shared.world.clone(), Arc::clone(id), span));
         }
         (Principal::Certificate(_), _) if streaming => {
             if let (Some(published), Some(facts)) = (&ctx.published, &ctx.facts) {
                 let (tls, host) = (Arc::clone(&published.tls), facts.host.clone());
-                lease::ends_when(until_asked_otherwise(shared.watched(), (tls, host), span));
+                lease.ends_when(until_asked_otherwise(shared.watched(), (tls, host), span));
             }
         }
         _ if streaming && identity.session.is_some() => {
             if let Some(live) = &identity.session {
-                lease::ends_when(until_ended(shared.world.clone(), live.hash, span));
+                lease.ends_when(until_ended(shared.world.clone(), live.hash, span));
             }
         }
-        (_, Some(mark)) if streaming => lease::ends_when(until_taken_back(shared.world.clone(), mark.clone(), span)),
-        _ => lease::ends_after(span),
+        (_, Some(mark)) if streaming => lease.ends_when(until_taken_back(shared.world.clone(), mark.clone(), span)),
+        _ => lease.ends_after(span),
     }
     if let Some(recording) = &mut ctx.recording {
         recording.lease = Some((now.steady.saturating_add(span), why));
@@ -362,6 +375,7 @@ fn is_stream(head: &ResponseHeader) -> bool {
 /// The timeouts of one attempt. `Some`: until its answer begins, the connection has this patience.
 pub(super) fn bound(peer: &mut HttpPeer, ctx: &mut Ctx, now: Duration, session: &mut Session) -> Option<Arc<Patience>> {
     let rules = ctx.permit.as_ref()?.rules();
+    let lease = Lease::of(ctx.lease.as_ref());
     let deadline = ctx.deadline;
     let upgrade = rules.websocket && session.is_upgrade_req();
     if !upgrade {
@@ -377,7 +391,7 @@ pub(super) fn bound(peer: &mut HttpPeer, ctx: &mut Ctx, now: Duration, session: 
         let uploads = ctx.body.is_none() && accept::ends(session) == Stream::Open;
         if let Some(span) = rest.or_else(|| if uploads { None } else { patience(peer) }) {
             let span = span.saturating_add(TRICKLE);
-            lease::ends_after(span);
+            lease.ends_after(span);
             if let Some(recording) = &mut ctx.recording {
                 recording.lease = Some((now.saturating_add(span), "timeout"));
             }
@@ -393,13 +407,13 @@ pub(super) fn bound(peer: &mut HttpPeer, ctx: &mut Ctx, now: Duration, session: 
         become_tunnel(peer, &patience);
         // Should the application trickle a head that never ends.
         if let Some(span) = span {
-            lease::ends_after(span.saturating_add(TRICKLE));
+            lease.ends_after(span.saturating_add(TRICKLE));
         }
         return Some(patience);
     }
     // Over HTTP/2 one connection carries many requests: there the request is cut off.
     if let Some(span) = span {
-        lease::ends_after(span);
+        lease.ends_after(span);
     }
     None
 }

@@ -38,7 +38,7 @@ fn refuses_entries_that_cannot_work() {
     refused(json!({ "status": "200", "schema": "no.json" }), "`no.json` was not read");
     refused(
         json!({ "status": "200", "schema": "o.json", "media_type": "text/csv" }),
-        "answers of Some(\"text/csv\") cannot be judged by a schema: leave `schema` out",
+        "answers of `text/csv` cannot be judged by a schema: leave `schema` out",
     );
 }
 
@@ -55,6 +55,9 @@ fn refuses_an_answer_of_another_kind_than_declared() {
     let mut coded = headers("application/json");
     coded.insert(header::CONTENT_ENCODING, http::HeaderValue::from_static("gzip"));
     check(200, coded, violation);
+    let mut empty = headers("application/json");
+    empty.insert(header::CONTENT_LENGTH, http::HeaderValue::from_static("0"));
+    check(200, empty, violation);
     check(404, headers("application/json"), violation);
     check(404, headers("application/problem+json"), Ok(AnswerPlan::Pass));
     check(200, headers("text/csv"), Ok(AnswerPlan::Pass));
@@ -81,4 +84,15 @@ fn takes_out_what_is_not_declared_and_leaves_the_rest_in_order() {
     assert_eq!(std::str::from_utf8(&stripped).unwrap(), expected);
     assert_eq!(answers("strip").judge(0, br#"{ "id": 7.50 }"#).unwrap_err().code, Code::ResponseViolation);
     assert_eq!(answers("strip").judge(0, br#"{ "id": 7 }"#), Ok(None));
+}
+
+#[test]
+fn shadow_judges_what_is_left_and_changes_nothing() {
+    const CLOSED: &[u8] = br#"{"type":"object","properties":{"id":{}},"additionalProperties":false}"#;
+    let config =
+        json!({ "mode": "shadow", "undeclared": "strip", "schemas": [{ "status": "200", "schema": "o.json" }] });
+    let config: ResponsesConfig = serde_json::from_value(config).unwrap();
+    let answers = Answers::compile(&config, &|_: &Path| Some(CLOSED), Limits::default()).unwrap();
+    assert_eq!(answers.judge(0, br#"{"id":1,"secret":2}"#), Ok(None));
+    assert_eq!(answers.judge(0, b"[").unwrap_err().code, Code::ResponseViolation);
 }

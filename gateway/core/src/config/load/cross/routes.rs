@@ -4,6 +4,7 @@ use super::{Cross, resource};
 use crate::config::load::PathPart;
 use crate::config::load::{Draft, nearest};
 use crate::config::{Authenticate, Cors, LimitBy, Method, ParameterPlace, RouteConfig, TokenToApp, urls};
+use crate::units::Size;
 
 pub(super) fn check(cross: &mut Cross<'_>) {
     let draft = cross.draft;
@@ -172,6 +173,21 @@ impl Checked<'_, '_> {
             let message =
                 format!("`{most}` is more than `server.max_body_memory` (`{memory}`): it could never be held");
             self.refuse(&["max_body".into()], message, "");
+        }
+        self.answers(memory);
+    }
+
+    fn answers(&mut self, memory: Option<Size>) {
+        let Some(responses) = &self.route.responses else { return };
+        if self.route.websocket {
+            self.refuse(&["responses".into()], "what a WebSocket carries cannot be validated", "");
+        }
+        if let (Some(most), Some(memory)) = (responses.max_body, memory)
+            && most > memory
+        {
+            let message =
+                format!("`{most}` is more than `server.max_body_memory` (`{memory}`): it could never be held");
+            self.refuse(&["responses".into(), "max_body".into()], message, "");
         }
     }
 
