@@ -183,7 +183,7 @@ async fn an_application_that_fails_is_answered_for_as_ever() {
         feed.send("{").await.unwrap();
         let trickle = tokio::spawn(async move {
             while feed.send(" ").await.is_ok() {
-                tokio::task::yield_now().await
+                tokio::task::yield_now().await;
             }
         });
         let told = client.get("/timely", &[]).await.problem();
