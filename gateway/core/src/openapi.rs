@@ -10,6 +10,7 @@ mod document;
 mod operation;
 mod parameters;
 mod path;
+mod responses;
 mod schema;
 mod security;
 #[cfg(test)]
@@ -20,6 +21,7 @@ pub use artefacts::{Artefacts, GENERATED, Kept};
 pub use blocks::{Block, Blocks};
 pub use document::{Document, Unreadable};
 pub use operation::{Imported, Operation};
+pub use responses::Responses;
 
 /// What the project makes of the document.
 #[derive(Clone, Debug)]
@@ -30,6 +32,8 @@ pub struct Wishes {
     pub upstream: String,
     pub tokens: Tokens,
     pub certificates: Certificates,
+    /// `None`: they are not taken over.
+    pub responses: Option<Responses>,
 }
 
 /// Whether the project has `[tokens]`, so that a route may ask for `jwt`.

@@ -81,6 +81,31 @@ fn a_document_becomes_a_project_that_is_in_step() {
 }
 
 #[test]
+fn responses_are_taken_over_where_asked() {
+    let folder = project();
+    let thing =
+        "200: { description: ok, content: { application/json: { schema: { $ref: \"#/components/schemas/Thing\" } } } }";
+    change(
+        folder.path(),
+        "shop.yaml",
+        "getThing, responses: { 200: { description: ok } }",
+        &format!("getThing, responses: {{ {thing} }}"),
+    );
+    let asked = ["import", "shop.yaml", "--responses", "enforce", "--strip"];
+    let (code, said) = run(folder.path(), &asked);
+    assert_eq!(code, 0, "{said}");
+    for arguments in [&["check", "--offline"][..], &[&asked[..], &["--check"]].concat()] {
+        let (code, said) = run(folder.path(), arguments);
+        assert_eq!(code, 0, "{arguments:?}: {said}");
+    }
+    let (code, said) = run(folder.path(), &["route", "GET", "/api/things/7"]);
+    assert_eq!((code, said.contains("answers       enforce")), (0, true), "{said}");
+    // Without it they are not asked for.
+    let (code, said) = run(folder.path(), &["import", "shop.yaml", "--check"]);
+    assert_eq!((code, said.contains("getThing.200.json: nothing in the document needs it")), (1, true), "{said}");
+}
+
+#[test]
 fn names_every_operation_without_a_route_or_a_policy_and_every_route_without_an_operation() {
     let folder = project();
     std::fs::write(

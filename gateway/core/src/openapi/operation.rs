@@ -107,17 +107,17 @@ fn name(operation: &Map<String, Value>, method: &str, path: &str, taken: &mut BT
     name
 }
 
-struct Work<'d> {
-    document: &'d Document,
-    wishes: &'d Wishes,
-    name: String,
-    at: String,
+pub(super) struct Work<'d> {
+    pub(super) document: &'d Document,
+    pub(super) wishes: &'d Wishes,
+    pub(super) name: String,
+    pub(super) at: String,
     path: &'d str,
     base: &'d str,
     method: &'d str,
 }
 
-type Notes = Vec<(String, String)>;
+pub(super) type Notes = Vec<(String, String)>;
 
 impl Work<'_> {
     fn translate(
@@ -155,7 +155,9 @@ impl Work<'_> {
         let body = self.body(operation, &mut schemas, &mut notes);
         let pattern = format!("{} {}", self.method, path.template);
         let reads = matches!(self.method, "GET" | "HEAD" | "OPTIONS");
-        let text = self.text(&pattern, reads, &callers, &body, &written);
+        let responses = self.responses(operation, &mut schemas, &mut notes);
+        let lines = [body, responses].concat();
+        let text = self.text(&pattern, reads, &callers, &lines, &written);
         let notes = notes.into_iter().map(|(at, message)| Note { operation: self.name.clone(), at, message }).collect();
         let principals = principals(&callers);
         let public = callers.kind == Kind::Public;

@@ -94,6 +94,8 @@ const MOST_ROUNDS: usize = 64;
 /// What the schema will judge.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Judging {
+    /// JSON that the application answers.
+    Answers,
     /// A form with files: binary members are files.
     Files,
     /// JSON or texts.
@@ -201,7 +203,7 @@ impl Work<'_> {
                 self.left_out.push((at.to_owned(), format!("`{word}` is not a word of schemas here and is left out")));
             }
         }
-        Self::without_read_only(members, &mut out);
+        self.without_absent(members, &mut out);
         int32(&mut out);
         match self.document.dialect {
             Dialect::Own => from_own(members, out),
@@ -209,17 +211,26 @@ impl Work<'_> {
         }
     }
 
-    /// What only the server says may not be sent (`OpenAPI` 3.1 §4.8.24.2).
     fn member(&mut self, schema: &Value, at: &str) -> Value {
-        if is_read_only(schema) { Value::Bool(false) } else { self.schema(schema, at) }
+        if self.is_absent(schema) { Value::Bool(false) } else { self.schema(schema, at) }
     }
 
-    fn without_read_only(members: &Map<String, Value>, out: &mut Map<String, Value>) {
+    fn without_absent(&self, members: &Map<String, Value>, out: &mut Map<String, Value>) {
         let Some(properties) = members.get("properties").and_then(Value::as_object) else { return };
         if let Some(Value::Array(required)) = out.get_mut("required") {
-            let sent = |name: &str| !properties.get(name).is_some_and(is_read_only);
-            required.retain(|name| name.as_str().is_none_or(sent));
+            let there = |name: &str| !properties.get(name).is_some_and(|schema| self.is_absent(schema));
+            required.retain(|name| name.as_str().is_none_or(there));
         }
+    }
+
+    /// What only the server says may not be sent to it, what only it is told may not be answered (`OpenAPI` 3.1
+    /// §4.8.24.2).
+    fn is_absent(&self, schema: &Value) -> bool {
+        let word = match self.judging {
+            Judging::Answers => "writeOnly",
+            Judging::Files | Judging::Values => "readOnly",
+        };
+        schema.get(word) == Some(&Value::Bool(true))
     }
 
     fn reference(&mut self, reference: &str, at: &str) -> Value {
@@ -250,10 +261,6 @@ impl Work<'_> {
         self.waiting.push(pointer);
         json!({ "$ref": format!("#/$defs/{name}") })
     }
-}
-
-fn is_read_only(schema: &Value) -> bool {
-    schema.get("readOnly") == Some(&Value::Bool(true))
 }
 
 /// `format: int32` has bounds (`OpenAPI` 3.1 §4.4), which are judged where none are written.

@@ -15,6 +15,7 @@ fn wishes() -> Wishes {
         upstream: "app".to_owned(),
         tokens: Tokens::Declared,
         certificates: Certificates::None,
+        responses: None,
     }
 }
 
@@ -172,4 +173,37 @@ fn a_generated_file_knows_whether_it_was_edited() {
         assert!(Artefacts::is_edited(&text.replacen("object", "array", 1).replacen("shop", "shops", 1)), "{path}");
     }
     assert_eq!(artefacts.generated.len(), 2);
+}
+
+#[test]
+fn responses_become_schemas_where_asked() {
+    let user = json!({ "type": "object", "required": ["id", "password"], "properties": {
+        "id": { "type": "string", "readOnly": true }, "password": { "type": "string", "writeOnly": true } } });
+    let operation = json!({ "operationId": "read", "responses": {
+        "200": { "content": { "*/*": {}, "application/json; v=1": { "schema": user }, "text/csv": { "schema": {} } } },
+        "4xx": { "content": { "application/problem+json": { "schema": true } } },
+        "204": { "description": "none" }, "default": { "$ref": "#/components/responses/none" }, "x-odd": {} } });
+    let document = document("3.1.0", json!({ "/a": { "get": operation } }));
+    let responses =
+        Some(Responses { mode: crate::mode::Mode::Enforce, undeclared: crate::validate::Undeclared::Strip });
+    let found = Imported::of(&document, &Wishes { responses, ..wishes() });
+    let operation = &found.operations[0];
+    let expected = r#"responses = { mode = "enforce", undeclared = "strip", schemas = [
+  { status = "200", media_type = "application/json", schema = "schemas/shop/read.200.json" },
+  { status = "200", media_type = "text/csv" },
+  { status = "200", media_type = "*/*" },
+  { status = "4XX", media_type = "application/problem+json", schema = "schemas/shop/read.4XX.application_problem_json.json" },
+] }"#;
+    assert!(operation.block.text.contains(expected), "{}", operation.block.text);
+    let schema: Value = serde_json::from_str(&operation.schemas[0].1).unwrap();
+    let members = json!({ "id": { "type": "string" }, "password": false });
+    assert_eq!(schema, json!({ "type": "object", "required": ["id"], "properties": members }));
+    let notes: Vec<&str> = found.notes.iter().map(|note| note.message.as_str()).collect();
+    let expected = [
+        "answers of `*/*` pass unread, JSON among them",
+        "`#/components/responses/none` is not in the document",
+        "`x-odd` is not a status: such answers are not judged",
+    ];
+    assert_eq!(notes, expected);
+    assert!(!Imported::of(&document, &wishes()).operations[0].block.text.contains("responses"));
 }

@@ -6,8 +6,9 @@ mod project;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use portcullis_core::config::render;
-use portcullis_core::openapi::{Artefacts, Imported, Note, Wishes};
+use portcullis_core::config::{Undeclared, render};
+use portcullis_core::mode::Mode;
+use portcullis_core::openapi::{Artefacts, Imported, Note, Responses, Wishes};
 use portcullis_core::snapshot::{self, Snapshot};
 use serde_json::json;
 
@@ -32,6 +33,31 @@ pub(super) struct Args {
     /// Which of `[upstreams]` answers. Default: the only one.
     #[arg(long)]
     upstream: Option<String>,
+    /// Take the responses over too, so that answers are judged. Say it each time.
+    #[arg(long, value_enum)]
+    responses: Option<Answers>,
+    /// With `--responses`: take out of answers what their schemas do not declare.
+    #[arg(long, requires = "responses")]
+    strip: bool,
+}
+
+/// What becomes of answers that do not fit.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Answers {
+    /// 502 in their place.
+    Enforce,
+    /// They pass, and are recorded.
+    Shadow,
+}
+
+impl Args {
+    fn responses(&self) -> Option<Responses> {
+        let undeclared = if self.strip { Undeclared::Strip } else { Undeclared::Keep };
+        self.responses.map(|asked| match asked {
+            Answers::Enforce => Responses { mode: Mode::Enforce, undeclared },
+            Answers::Shadow => Responses { mode: Mode::Shadow, undeclared },
+        })
+    }
 }
 
 pub(super) fn import(args: &Args, format: Format) -> u8 {
@@ -46,7 +72,7 @@ pub(super) fn import(args: &Args, format: Format) -> u8 {
         Ok(project) => project,
         Err(message) => return super::complain(&message),
     };
-    let wishes = match project.wishes(name, args.upstream.as_deref()) {
+    let wishes = match project.wishes(name, args.upstream.as_deref(), args.responses()) {
         Ok(wishes) => wishes,
         Err(message) => return super::complain(&message),
     };

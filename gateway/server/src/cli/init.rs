@@ -154,7 +154,7 @@ fn begin(args: &Args) -> Result<u8, String> {
         let project = import::Project::of(&entry)?;
         let name = import::name_of(path, &document, None)?;
         role = format!("{name}-writers");
-        let wishes = project.wishes(name, Some("app"))?;
+        let wishes = project.wishes(name, Some("app"), None)?;
         let imported = Imported::of(&document, &wishes);
         let artefacts = Artefacts::of(&imported, &wishes);
         project.write(&artefacts, &project.elsewhere(&artefacts))?;

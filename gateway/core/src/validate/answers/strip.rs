@@ -32,7 +32,9 @@ fn object(members: &mut Map<String, Value>, said: &[&Map<String, Value>], root: 
             || schema.get("additionalProperties").is_some_and(Value::is_object)
             || schema.get("unevaluatedProperties").is_some_and(Value::is_object)
     };
-    let named = |name: &str| said.iter().any(|schema| schema.get("properties").is_some_and(|p| p.get(name).is_some()));
+    // A member that must not be there is not declared.
+    let declared = |schema: Option<&Value>| schema.is_some_and(|schema| *schema != Value::Bool(false));
+    let named = |name: &str| said.iter().any(|schema| declared(schema.get("properties").and_then(|p| p.get(name))));
     let before = members.len();
     if declares && !said.iter().any(open) {
         members.retain(|name, _| named(name));

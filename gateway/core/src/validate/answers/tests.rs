@@ -3,7 +3,7 @@ use serde_json::json;
 use super::*;
 
 const ORDER: &[u8] = br##"{"type":"object","required":["id"],"properties":{"id":{"type":"integer"},
-    "owner":{"$ref":"#/$defs/owner"},"lines":{"type":"array","items":{"type":"object","properties":{"n":{}}}},
+    "never":false,"owner":{"$ref":"#/$defs/owner"},"lines":{"type":"array","items":{"type":"object","properties":{"n":{}}}},
     "labels":{"type":"object","additionalProperties":{"type":"string"}}},
     "$defs":{"owner":{"allOf":[{"properties":{"name":{}}},{"properties":{"mail":{}}}]}}}"##;
 
@@ -78,7 +78,7 @@ fn refuses_what_does_not_fit_and_tells_the_operator_alone() {
 
 #[test]
 fn takes_out_what_is_not_declared_and_leaves_the_rest_in_order() {
-    let body = br#"{"secret":1,"lines":[{"x":1,"n":2}],"id":7,"owner":{"mail":"m","name":"n","password":"p"},"labels":{"a":"b"}}"#;
+    let body = br#"{"secret":1,"never":2,"lines":[{"x":1,"n":2}],"id":7,"owner":{"mail":"m","name":"n","password":"p"},"labels":{"a":"b"}}"#;
     let stripped = answers("strip").judge(0, body).unwrap().unwrap();
     let expected = r#"{"lines":[{"n":2}],"id":7,"owner":{"mail":"m","name":"n"},"labels":{"a":"b"}}"#;
     assert_eq!(std::str::from_utf8(&stripped).unwrap(), expected);

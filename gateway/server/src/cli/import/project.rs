@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use portcullis_core::config::{Config, load, render};
-use portcullis_core::openapi::{Artefacts, Blocks, Certificates, Kept, Tokens, Wishes};
+use portcullis_core::openapi::{Artefacts, Blocks, Certificates, Kept, Responses, Tokens, Wishes};
 
 use crate::world::files::Disk;
 
@@ -58,7 +58,12 @@ impl Project {
 
     /// # Errors
     /// Which upstream is meant is not clear.
-    pub(crate) fn wishes(&self, name: String, upstream: Option<&str>) -> Result<Wishes, String> {
+    pub(crate) fn wishes(
+        &self,
+        name: String,
+        upstream: Option<&str>,
+        responses: Option<Responses>,
+    ) -> Result<Wishes, String> {
         let names: Vec<&str> = self.config.upstreams.keys().map(String::as_str).collect();
         let upstream = match (upstream, names.as_slice()) {
             (Some(asked), names) if names.contains(&asked) => asked,
@@ -74,6 +79,7 @@ impl Project {
             upstream: upstream.to_owned(),
             tokens: if self.config.tokens.is_empty() { Tokens::None } else { Tokens::Declared },
             certificates: if asked { Certificates::Asked } else { Certificates::None },
+            responses,
         })
     }
 
