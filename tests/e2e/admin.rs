@@ -7,6 +7,7 @@ mod backups;
 mod faults;
 mod frame;
 mod policies;
+mod revisions;
 mod roles;
 mod status;
 mod store;

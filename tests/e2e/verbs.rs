@@ -16,7 +16,7 @@ use portcullis_tests::site::Setup;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-const VERBS: [&str; 19] = [
+const VERBS: [&str; 20] = [
     "demo",
     "run",
     "check",
@@ -28,6 +28,7 @@ const VERBS: [&str; 19] = [
     "shadow",
     "keys",
     "sessions",
+    "config",
     "store",
     "audit",
     "admin",
@@ -60,6 +61,8 @@ async fn helps_with_every_verb() {
         ["audit", "export"],
         ["audit", "verify"],
         ["admin", "reset-key"],
+        ["config", "diff"],
+        ["config", "history"],
     ];
     let records = records.map(|[verb, what]| vec![verb, what, "--help"]);
     for arguments in VERBS.map(|verb| vec![verb, "--help"]).into_iter().chain(policy).chain(keys).chain(records) {

@@ -8,6 +8,7 @@
 mod addresses;
 mod checks;
 mod choice;
+mod control;
 mod cors;
 mod counters;
 mod error;
@@ -45,6 +46,7 @@ pub use crate::validate::{
     ResponsesConfig, Undeclared, UnknownQuery, ValidateConfig,
 };
 pub use addresses::Listener;
+pub use control::ControlConfig;
 pub use cors::{Cors, CorsConfig};
 pub use counters::CountersConfig;
 pub use error::{ConfigError, Location, render};
@@ -54,7 +56,7 @@ pub use policies::PoliciesConfig;
 pub use routes::{RouteConfig, RouteMatch, TokenToApp};
 pub use schema::{json_schema, reference_markdown};
 pub use server::ServerConfig;
-pub use source::{ContentHash, FileFault, ReadFile, Source};
+pub use source::{ContentHash, FileFault, FilePart, ReadFile, Source};
 pub use stages::StageConfig;
 pub use store::{StoreConfig, StoreMode};
 pub use tls::{CertificateConfig, CertificateName, ClientCertificatesConfig, Demand, TlsConfig, TlsVersion};
@@ -84,6 +86,9 @@ pub struct Config {
     /// Where keys, decisions and revisions are kept.
     #[schemars(default)]
     pub store: StoreConfig,
+    /// What is kept of the configuration's past.
+    #[schemars(default)]
+    pub control: ControlConfig,
     /// Where requests are counted for limits.
     #[schemars(default)]
     pub counters: CountersConfig,

@@ -14,15 +14,15 @@ use std::sync::Arc;
 
 use http::Method;
 
-pub use compile::{Built, Folder, cedar_files, compile, policy_folder};
+pub use compile::{Built, Folder, Texts, cedar_files, compile, policy_folder};
 pub use own::Own;
 pub use question::{Described, Question, Wanted};
 pub use rules::{Modes, Rules};
 
 use crate::authorize::Policies;
 use crate::config::{
-    AdminConfig, Config, CountersConfig, ObserveConfig, RouteConfig, ServerConfig, StoreConfig, TlsConfig,
-    TokenSourceConfig, UpstreamConfig,
+    AdminConfig, Config, ControlConfig, CountersConfig, ObserveConfig, RouteConfig, ServerConfig, StoreConfig,
+    TlsConfig, TokenSourceConfig, UpstreamConfig,
 };
 use crate::framing::Framing;
 use crate::govern::Governance;
@@ -165,6 +165,10 @@ impl Snapshot {
 
     pub fn store(&self) -> &StoreConfig {
         &self.config.store
+    }
+
+    pub fn control(&self) -> &ControlConfig {
+        &self.config.control
     }
 
     pub fn counters(&self) -> &CountersConfig {

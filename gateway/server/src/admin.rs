@@ -16,6 +16,7 @@ mod operation;
 mod policies;
 mod problem;
 mod query;
+mod revisions;
 mod revocations;
 mod sessions;
 mod status;

@@ -24,7 +24,7 @@ use crate::accept::lease::Leased;
 use crate::accept::{Door, Front, Limits};
 use crate::admin::{self, Admin};
 use crate::control::tasks::Tasks;
-use crate::control::{Compiled, Publisher, Subscriber, compile, watch as watch_files};
+use crate::control::{Chronicle, Compiled, Compiler, Publisher, Subscriber, watch as watch_files};
 use crate::forward::Assertions;
 use crate::login::{self, Login};
 use crate::observe::{Kept, Metrics, Streams, Target};
@@ -98,11 +98,12 @@ impl Gateway {
     /// As [`Self::start`], by a clock of the caller's own: expiry, limits and deadlines follow it.
     pub async fn start_by(clock: Arc<dyn Clock>, options: Options) -> Result<Self, StartError> {
         let tickets = world::tickets().map_err(StartError::World)?;
-        let source = Disk::with(options.variables);
+        let source = Box::new(Disk::with(options.variables));
+        let compiler = Arc::new(Compiler { entry: options.config, source, tickets, clock: Arc::clone(&clock) });
 
         let compiled = {
-            let (entry, source, tickets, now) = (options.config.clone(), source.clone(), tickets.clone(), clock.now());
-            let compiling = tokio::task::spawn_blocking(move || compile(&entry, &source, &tickets, now.wall));
+            let compiler = Arc::clone(&compiler);
+            let compiling = tokio::task::spawn_blocking(move || compiler.compile());
             compiling.await.map_err(|error| StartError::World(error.to_string()))?
         };
         let Compiled { published, warnings } = compiled.map_err(StartError::Config)?;
@@ -146,6 +147,7 @@ impl Gateway {
         let published = Arc::new(ArcSwap::from_pointee(published));
         let shared = Arc::new(Shared::new(world, streams, assertions, login, Arc::clone(&published)));
         let admin_tls = admin::TlsSlot::new(&published.load().tls);
+        let chronicle = Chronicle::new(store.revisions.clone(), Arc::clone(&published), Arc::clone(&clock));
         let subscribers: Vec<Subscriber> = vec![
             Box::new(move |published| issuers.reconfigure(published.snapshot.introspecting())),
             Box::new(move |published| keeper.reconfigure(&published.snapshot)),
@@ -155,15 +157,9 @@ impl Gateway {
             },
             renewing(admin_tls.clone()),
         ];
-        let publisher = Arc::new(Publisher::new(
-            options.config.clone(),
-            Box::new(source),
-            tickets,
-            Arc::clone(&clock),
-            published,
-            metrics,
-            subscribers,
-        ));
+        let publisher = Arc::new(Publisher::new(compiler, published, chronicle.clone(), metrics, subscribers));
+
+        chronicle.begin().await;
 
         let (stop, stopped) = watch::channel(false);
         let bound = listeners::Bound::bind(&server).map_err(StartError::World)?;
@@ -175,6 +171,8 @@ impl Gateway {
         tasks.signing(&shared, store.signing.clone());
         tasks.run("jwks", async move { fetching.run().await });
         tasks.run("watch", watch_files(Arc::clone(&publisher), Arc::clone(&shared), stopped.clone()));
+
+        tasks.run("revisions", async move { chronicle.run().await });
 
         let admin = Admin::new(Arc::clone(&shared), Arc::clone(&publisher), store.clone(), Arc::clone(&jwks));
         let mut gateway = Self {

@@ -6,6 +6,7 @@ mod admin_client;
 mod audit;
 mod backups;
 mod check;
+mod config;
 mod demo;
 mod explain;
 mod health;
@@ -65,6 +66,8 @@ enum Verb {
     Keys(keys::Args),
     /// See who is logged in, and end sessions, through the admin API.
     Sessions(sessions::Args),
+    /// The configurations that were applied, and what each changed.
+    Config(config::Args),
     /// Copies of the store, made by the running gateway.
     Backups(backups::Args),
     /// Back up, restore or move what is kept.
@@ -116,6 +119,7 @@ pub fn main() -> ExitCode {
         Verb::Shadow(args) => explain::shadow(&args, cli.format),
         Verb::Keys(args) => keys::keys(args, cli.format),
         Verb::Sessions(args) => sessions::sessions(args, cli.format),
+        Verb::Config(args) => config::config(args, cli.format),
         Verb::Backups(args) => backups::backups(args, cli.format),
         Verb::Store(args) => records::store(args, cli.format),
         Verb::Audit(args) => audit::audit(args, cli.format),

@@ -1,5 +1,6 @@
 //! How does a configuration come into force? Watch, compile, warm, publish; all of it or nothing.
 
+mod chronicle;
 mod compile;
 mod publisher;
 pub(crate) mod tasks;
@@ -8,18 +9,23 @@ mod watch;
 use std::sync::Arc;
 
 use portcullis_core::moment::Moment;
-use portcullis_core::snapshot::Snapshot;
+use portcullis_core::snapshot::{Snapshot, Texts};
 
 use crate::accept::TlsPolicy;
 use crate::forward::Peers;
 
-pub(crate) use compile::{Compiled, compile, roomy};
+pub(crate) use chronicle::Chronicle;
+pub(crate) use compile::{Compiled, Compiler, compile, roomy};
 pub(crate) use publisher::{Publisher, ReloadOutcome, Subscriber};
 pub(crate) use watch::watch;
 
 /// Everything that changes together: decisions, certificates and peers.
 pub(crate) struct Published {
     pub(crate) snapshot: Arc<Snapshot>,
+    /// What the snapshot was made of.
+    pub(crate) texts: Texts,
+    /// Of the texts, in hexadecimal digits.
+    pub(crate) hash: String,
     pub(crate) tls: Arc<TlsPolicy>,
     pub(crate) peers: Peers,
     pub(crate) since: Moment,

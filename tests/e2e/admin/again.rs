@@ -54,7 +54,7 @@ async fn is_done_once_and_answered_twice() {
     assert_eq!((one.json(), one.header("etag")), (other.json(), other.header("etag")));
     let rows = site.gateway.store().audit(0, 100).await.unwrap();
     let actions: Vec<&str> = rows.iter().map(|row| &*row.action).collect();
-    assert_eq!(actions, ["admin_key.create", "key.create", "key.rotate"]);
+    assert_eq!(actions, ["admin_key.create", "config.load", "key.create", "key.rotate"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -28,15 +28,15 @@ async fn changes_are_found_by_who_made_them_what_they_did_to_what_and_when() {
     let revoked = site.admin().await.send("DELETE", &format!("/v1/keys/{id}"), &[("x-api-key", secret)], "").await;
     assert_eq!(revoked.status, 200, "{revoked:#?}");
 
-    assert_eq!(seqs(&site, "").await, [8, 7, 6, 5, 4, 3, 2, 1]);
-    assert_eq!(seqs(&site, "?limit=2").await, [8, 7]);
-    assert_eq!(seqs(&site, &format!("?subject={id}")).await, [8, 7]);
-    assert_eq!(seqs(&site, &format!("?actor=ApiKey%3A%3A%22{id}%22")).await, [8]);
-    assert_eq!(seqs(&site, "?action=key.create&limit=3").await, [7, 6, 5]);
-    assert_eq!(seqs(&site, "?action=key.&actor=admin&limit=1").await, [7]);
+    assert_eq!(seqs(&site, "").await, [9, 8, 7, 6, 5, 4, 3, 2, 1]);
+    assert_eq!(seqs(&site, "?limit=2").await, [9, 8]);
+    assert_eq!(seqs(&site, &format!("?subject={id}")).await, [9, 8]);
+    assert_eq!(seqs(&site, &format!("?actor=ApiKey%3A%3A%22{id}%22")).await, [9]);
+    assert_eq!(seqs(&site, "?action=key.create&limit=3").await, [8, 7, 6]);
+    assert_eq!(seqs(&site, "?action=key.&actor=admin&limit=1").await, [8]);
     assert_eq!(seqs(&site, "?action=key").await, [0; 0], "a name is not a beginning");
     let now = site.gateway.now().seconds();
-    assert_eq!(seqs(&site, &format!("?since={}", now - 3600)).await.len(), 8);
+    assert_eq!(seqs(&site, &format!("?since={}", now - 3600)).await.len(), 9);
     assert_eq!(seqs(&site, &format!("?since={}", now + 3600)).await, [0; 0]);
 }
 
@@ -58,7 +58,7 @@ async fn pages_hold_every_row_once_and_a_cursor_of_somebody_else_is_refused() {
             break;
         }
     }
-    assert_eq!(found, [6, 5, 4, 3, 2, 1]);
+    assert_eq!(found, [7, 6, 5, 4, 3, 2, 1]);
     for query in ["cursor=x", "cursor=-1", "cursor=0", "cursor=99999999999999999999", "since=x", "actors=admin"] {
         let answer = admin.get(&format!("/v1/audit?{query}"), auth).await;
         assert_eq!(answer.problem(), (400, "invalid_parameter".to_owned()), "{query}");
@@ -75,7 +75,7 @@ async fn an_export_holds_the_whole_chain_and_continues_where_another_ended() {
     assert_eq!((answer.status.as_u16(), answer.header("content-type")), (200, Some("application/x-ndjson")));
     let text = String::from_utf8(answer.body.to_vec()).unwrap();
     let rows: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    assert_eq!(rows.len(), 6);
+    assert_eq!(rows.len(), 7);
     for pair in rows.windows(2) {
         assert_eq!(
             (&pair[1]["previous"], pair[1]["seq"].as_i64()),
@@ -86,7 +86,7 @@ async fn an_export_holds_the_whole_chain_and_continues_where_another_ended() {
     let rest = admin.get("/v1/audit/export?after=4", auth).await;
     let rest = String::from_utf8_lossy(&rest.body).into_owned();
     assert_eq!(rest.lines().collect::<Vec<_>>(), text.lines().skip(4).collect::<Vec<_>>());
-    assert_eq!(admin.get("/v1/audit/export?after=6", auth).await.body, "");
+    assert_eq!(admin.get("/v1/audit/export?after=7", auth).await.body, "");
     assert_eq!(admin.get("/v1/audit/export?format=csv", auth).await.problem().0, 400);
 }
 
@@ -108,7 +108,7 @@ async fn a_log_that_cannot_be_read_to_its_end_never_looks_whole() {
     let auth: &[(&str, &str)] = &[("authorization", &operator)];
     let mut admin = site.admin().await;
     let whole = admin.get("/v1/audit/export", auth).await;
-    assert_eq!(whole.body.split(|byte| *byte == b'\n').count(), 706 + 1);
+    assert_eq!(whole.body.split(|byte| *byte == b'\n').count(), 707 + 1);
     let all = admin.get("/v1/audit?action=key.create&limit=200", auth).await.json();
     assert_eq!((all["items"].as_array().unwrap().len(), &all["next_cursor"]), (5, &Value::Null), "far from the end");
 
@@ -128,15 +128,15 @@ async fn the_command_line_lists_and_exports_it() {
     let listed = ask(&["audit", "list", "--action", "key.create", "--since", "1h", "--limit", "3"]).await;
     assert_eq!((listed.code, listed.stdout.lines().count()), (Some(0), 3), "{listed:#?}");
     assert!(
-        listed.stdout.starts_with("     6  20") && listed.stdout.contains("  key.create          admin "),
+        listed.stdout.starts_with("     7  20") && listed.stdout.contains("  key.create          admin "),
         "{listed:#?}"
     );
     let listed = ask(&["audit", "list", "--format", "json"]).await;
-    assert_eq!((listed.json()["items"][5]["seq"].as_i64(), &listed.json()["next_cursor"]), (Some(1), &Value::Null));
+    assert_eq!((listed.json()["items"][6]["seq"].as_i64(), &listed.json()["next_cursor"]), (Some(1), &Value::Null));
     let exported = ask(&["audit", "export"]).await;
-    assert_eq!((exported.code, exported.stdout.lines().count()), (Some(0), 6), "{exported:#?}");
+    assert_eq!((exported.code, exported.stdout.lines().count()), (Some(0), 7), "{exported:#?}");
     assert_eq!(exported.stdout, ask(&["audit", "export", "--local"]).await.stdout);
-    assert_eq!(ask(&["audit", "export", "--after", "5"]).await.stdout.lines().count(), 1);
+    assert_eq!(ask(&["audit", "export", "--after", "6"]).await.stdout.lines().count(), 1);
     let wrong = ask(&["audit", "list", "--since", "yesterday"]).await;
     assert_eq!(wrong.code, Some(2), "{wrong:#?}");
 }

@@ -103,7 +103,7 @@ async fn other_policies_are_asked_in_the_place_of_those_in_force_and_change_noth
     }
     // Nothing of all this came into force, or into the log.
     assert_eq!(site.h1().await.get("/items/17", &[("authorization", &site.reader())]).await.status, 200);
-    assert_eq!(site.gateway.store().audit(0, 100).await.unwrap().len(), 1);
+    assert_eq!(site.gateway.store().audit(0, 100).await.unwrap().len(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]

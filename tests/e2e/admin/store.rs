@@ -58,7 +58,7 @@ async fn nothing_is_half_written_while_another_process_writes_and_known_keys_go_
 
     let store = site.gateway.store();
     assert_eq!(store.keys.list(None, 10, None).await.unwrap().keys.len(), 1);
-    assert!(matches!(store.verify_audit().await, Ok(AuditVerdict::Whole { rows: 2, .. })));
+    assert!(matches!(store.verify_audit().await, Ok(AuditVerdict::Whole { rows: 3, .. })));
     assert_eq!(admin.send("DELETE", &path, auth, "").await.status, 200);
     assert_eq!(client.get("/", shown).await.status, 401);
 }

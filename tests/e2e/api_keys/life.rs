@@ -198,11 +198,12 @@ async fn every_change_is_in_the_audit_log_and_no_refused_one() {
     let told: Vec<_> = rows.iter().map(|row| (row.seq, &*row.actor, &*row.action, &*row.subject)).collect();
     let expected = [
         (1, "gateway", "admin_key.create", "admin_key"),
-        (2, "admin", "key.create", id),
-        (3, "admin", "key.revoke", id),
+        (2, "files", "config.load", "1"),
+        (3, "admin", "key.create", id),
+        (4, "admin", "key.revoke", id),
     ];
     assert_eq!(told, expected);
-    assert_eq!(rows[2].before, rows[1].after, "what was revoked is what was made");
+    assert_eq!(rows[3].before, rows[2].after, "what was revoked is what was made");
     let verdict = site.gateway.store().verify_audit().await.unwrap();
-    assert_eq!(verdict, AuditVerdict::Whole { rows: 3, head: rows[2].hash });
+    assert_eq!(verdict, AuditVerdict::Whole { rows: 4, head: rows[3].hash });
 }

@@ -129,5 +129,5 @@ async fn a_patch_changes_what_it_names_and_nothing_else() {
     let refused = admin.send("PATCH", &path, &fields, "{}").await;
     assert_eq!(refused.problem(), (409, "key_revoked".to_owned()));
     let actions: Vec<_> = site.gateway.store().audit(0, 100).await.unwrap().into_iter().map(|row| row.action).collect();
-    assert_eq!(actions, ["admin_key.create", "key.create", "key.update", "key.revoke"]);
+    assert_eq!(actions, ["admin_key.create", "config.load", "key.create", "key.update", "key.revoke"]);
 }

@@ -25,16 +25,16 @@ async fn the_audit_log_is_exported_and_its_first_altered_row_is_named() {
     let site = start().await;
     let ran = run(&site, &["audit", "verify"]).await;
     assert_eq!(ran.code, Some(0), "{ran:#?}");
-    assert!(ran.stdout.starts_with("the audit log is whole: 4 rows, head "), "{ran:#?}");
+    assert!(ran.stdout.starts_with("the audit log is whole: 5 rows, head "), "{ran:#?}");
     let ran = run(&site, &["audit", "export", "--local"]).await;
     let rows: Vec<Value> = ran.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    assert_eq!((ran.code, rows.len(), &rows[1]["action"]), (Some(0), 4, &json!("key.create")));
+    assert_eq!((ran.code, rows.len(), &rows[2]["action"]), (Some(0), 5, &json!("key.create")));
     assert_eq!(rows[1]["previous"], rows[0]["hash"]);
 
     let other = Connection::open(site.files.path("data/portcullis.db")).unwrap();
     other.execute_batch("DROP TRIGGER audit_stays; DROP TRIGGER audit_is_kept;").unwrap();
     for (tamper, says) in [
-        ("DELETE FROM audit WHERE seq = 4", "the audit log was cut off: row 4 and those after it are missing\n"),
+        ("DELETE FROM audit WHERE seq = 5", "the audit log was cut off: row 5 and those after it are missing\n"),
         ("UPDATE audit SET actor = 'mallory' WHERE seq = 3", "row 3 of the audit log does not follow"),
         ("DELETE FROM audit WHERE seq = 2", "row 3 of the audit log does not follow"),
     ] {
@@ -57,7 +57,7 @@ async fn everything_moves_to_redis_and_back_and_into_a_backup_and_out_of_it() {
     assert_eq!(move_to(missing, &url).await.code, Some(2), "nothing is made where nothing was");
     let moved = move_to(own, &url).await;
     assert_eq!(moved.code, Some(0), "{moved:#?}");
-    assert!(moved.stdout.contains(" records and 4 rows of the audit log, head "), "{moved:#?}");
+    assert!(moved.stdout.contains(" records and 5 rows of the audit log, head "), "{moved:#?}");
     let again = move_to(own, &url).await;
     assert_eq!((again.code, again.stderr.as_str()), (Some(2), "the new store is not empty: give one that is\n"));
     let back = move_to(&url, "sqlite:data/back.db").await;
@@ -65,7 +65,7 @@ async fn everything_moves_to_redis_and_back_and_into_a_backup_and_out_of_it() {
 
     // A copy while the gateway goes on, and a start on what came out of it.
     let made = run(&site, &["store", "backup", "copy.db"]).await;
-    assert_eq!((made.code, made.stdout.contains("4 rows")), (Some(0), true), "{made:#?}");
+    assert_eq!((made.code, made.stdout.contains("5 rows")), (Some(0), true), "{made:#?}");
     assert_eq!(run(&site, &["store", "backup", "copy.db"]).await.code, Some(2), "a copy is never written over");
     make(&site, &json!({ "name": "after the copy" })).await;
     assert_eq!(run(&site, &["store", "restore", "copy.db"]).await.code, Some(2), "the store is not empty");

@@ -11,6 +11,7 @@ mod files;
 mod findings;
 mod include;
 mod interpolate;
+mod kept;
 mod keys;
 mod spans;
 mod text;
@@ -108,6 +109,12 @@ impl Loaded {
     pub fn error(&self, path: &[PathPart<'_>], message: impl Into<String>, help: Option<String>) -> ConfigError {
         let (file, span) = self.spans.find(path);
         self.spans.error(file, Some(span), message.into(), help)
+    }
+
+    /// The texts of the main file and those it includes, by their paths, without the secrets that stand there in clear:
+    /// each is replaced by `${own:KEY}`.
+    pub fn texts(&self) -> impl Iterator<Item = (&Path, String)> {
+        self.spans.files.iter().map(|file| (file.path.as_path(), file.kept()))
     }
 
     /// A path as this configuration means it, where it is relative to the root.

@@ -66,4 +66,14 @@ impl fmt::Debug for ContentHash {
 pub struct ReadFile {
     pub path: PathBuf,
     pub hash: ContentHash,
+    pub part: FilePart,
+}
+
+/// What a file is to the configuration.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum FilePart {
+    /// What an operator wrote: the configuration itself, and schemas.
+    Text,
+    /// What some text stands for (`${file:PATH}`): most often a secret.
+    Value,
 }

@@ -100,6 +100,20 @@ pub const ADMIN_ONLY: &[Row] = &[
         remedy: "Try again when fewer changes are made; a Redis store can be copied by its own means, too.",
     },
     Row {
+        name: "revision_not_found",
+        status: 404,
+        title: "No such revision",
+        detail: "There is no revision of this number, or none any more.",
+        remedy: "List the revisions; `control.revisions` says how many are kept.",
+    },
+    Row {
+        name: "revision_too_large",
+        status: 409,
+        title: "Revision too large",
+        detail: "The texts of the revision were too large to be kept.",
+        remedy: "Texts of up to 8 MiB that deflate to 750 KiB are kept; split large schemas off, or keep the files themselves.",
+    },
+    Row {
         name: "policies_refused",
         status: 422,
         title: "Policies refused",

@@ -4,6 +4,7 @@ mod governance;
 mod policies;
 mod route;
 mod schemas;
+mod texts;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
@@ -16,18 +17,25 @@ use crate::identify::{Bearer, Certificates, Judges, Providers};
 use crate::route::Table;
 
 pub use policies::{Folder, cedar_files, policy_folder};
+use texts::Reader;
+pub use texts::Texts;
 
 /// A snapshot, and what its operator should know of it.
 #[derive(Debug)]
 pub struct Built {
     pub snapshot: Arc<Snapshot>,
+    /// What it was made of.
+    pub texts: Texts,
     pub warnings: Vec<ConfigError>,
 }
 
 /// Reads and compiles the configuration whose main file is `entry`.
 pub fn compile(entry: &Path, source: &dyn Source) -> Result<Built, Vec<ConfigError>> {
+    let reader = Reader::of(source);
+    let source: &dyn Source = &reader;
     let loaded = load(entry, source)?;
-    let mut work = Work { loaded: &loaded, errors: Vec::new(), warnings: Vec::new(), read: Vec::new() };
+    let (read, certificates) = (Vec::new(), Vec::new());
+    let mut work = Work { loaded: &loaded, errors: Vec::new(), warnings: Vec::new(), read, certificates };
 
     let policies = policies::compile(&mut work, source);
     let shadow = policies::compile_shadow(&mut work, source);
@@ -64,8 +72,10 @@ pub fn compile(entry: &Path, source: &dyn Source) -> Result<Built, Vec<ConfigErr
         return Err(work.into_errors());
     };
 
-    let Work { read, mut warnings, .. } = work;
+    let Work { mut read, certificates, mut warnings, .. } = work;
     warnings.sort();
+    let texts = reader.texts(&loaded, entry, read.iter().map(|(path, _)| path.as_path()));
+    read.extend(certificates);
     let version = version(&loaded, &read);
     let server = &loaded.config.server;
     let trusted = server.trusted_proxies.iter().map(|network| network.0).collect();
@@ -95,7 +105,7 @@ pub fn compile(entry: &Path, source: &dyn Source) -> Result<Built, Vec<ConfigErr
         root,
         files,
     };
-    Ok(Built { snapshot: Arc::new(snapshot), warnings })
+    Ok(Built { snapshot: Arc::new(snapshot), texts, warnings })
 }
 
 /// The files that resources get their attributes from.
@@ -124,8 +134,10 @@ struct Work<'a> {
     loaded: &'a Loaded,
     errors: Vec<ConfigError>,
     warnings: Vec<ConfigError>,
-    /// Files read beyond those of the configuration itself.
+    /// Texts read beyond those of the configuration itself.
     read: Vec<(PathBuf, ContentHash)>,
+    /// Certificates and their keys.
+    certificates: Vec<(PathBuf, ContentHash)>,
 }
 
 impl Work<'_> {
@@ -189,7 +201,7 @@ fn note_certificates(work: &mut Work<'_>, source: &dyn Source) {
     let clients = clients.flat_map(|clients| clients.ca.iter().chain(&clients.crl));
     for path in pairs.chain(authorities).chain(clients).map(|path| work.loaded.from_root(path)) {
         if let Ok(bytes) = source.read(&path) {
-            work.read.push((path, ContentHash::of(&bytes)));
+            work.certificates.push((path, ContentHash::of(&bytes)));
         }
     }
 }

@@ -49,6 +49,10 @@ pub(super) struct Report {
 struct Config {
     version: String,
     since: i64,
+    /// The revision that this replica does; null while it has no number yet.
+    revision: Option<u64>,
+    /// Of its texts: replicas with the same hash do the same.
+    hash: String,
     /// What is wrong with the newest files; empty while they are in force.
     pending_errors: Vec<String>,
 }
@@ -99,6 +103,8 @@ pub(super) async fn report(admin: &Admin) -> Report {
         config: Config {
             version: published.snapshot.version.to_string(),
             since: published.since.seconds(),
+            revision: admin.publisher.chronicle().in_force().map(|revision| revision.number),
+            hash: published.hash.clone(),
             pending_errors: admin.publisher.pending_errors().iter().map(ToString::to_string).collect(),
         },
         dependencies,

@@ -4,7 +4,9 @@ use axum::Router;
 use axum::middleware::from_fn_with_state;
 
 use super::operation::{Facts, Operation};
-use super::{Admin, audit, backups, decisions, frame, keys, openapi, policies, revocations, sessions, status};
+use super::{
+    Admin, audit, backups, decisions, frame, keys, openapi, policies, revisions, revocations, sessions, status,
+};
 
 /// In the order of the document.
 pub(super) fn operations() -> Vec<Operation> {
@@ -17,6 +19,7 @@ pub(super) fn operations() -> Vec<Operation> {
         audit::operations(),
         backups::operations(),
         policies::operations(),
+        revisions::operations(),
         status::operations(),
     ]
     .into_iter()

@@ -7,6 +7,7 @@ use portcullis_core::config::{
     ClientCertificatesConfig, ConfigError, Source, TlsConfig, TlsVersion, UpstreamConfig, load,
 };
 use portcullis_core::moment::Moment;
+use portcullis_core::ports::Clock;
 use portcullis_core::snapshot::{self, Snapshot};
 use rustls::server::ProducesTickets;
 
@@ -24,6 +25,22 @@ const AUTHORITIES: &str =
 pub(crate) struct Compiled {
     pub(crate) published: Published,
     pub(crate) warnings: Vec<ConfigError>,
+}
+
+/// What it takes to compile the files of this machine.
+pub(crate) struct Compiler {
+    /// The main file.
+    pub(crate) entry: PathBuf,
+    pub(crate) source: Box<dyn Source + Send + Sync>,
+    pub(crate) tickets: Arc<dyn ProducesTickets>,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+impl Compiler {
+    /// Reads, compiles and warms. All errors at once; blocks for as long as it takes.
+    pub(crate) fn compile(&self) -> Result<Compiled, Vec<ConfigError>> {
+        compile(&self.entry, &*self.source, &self.tickets, self.clock.now().wall)
+    }
 }
 
 /// The stack that compiling has: policies are taken apart by recursion, and a worker's stack is small.
@@ -66,7 +83,9 @@ fn compile_here(
         (Some(tls), Some(peers)) if errors.is_empty() => {
             let mut warnings = built.warnings;
             warnings.extend(expired(&tls, &built.snapshot, now));
-            let published = Published { snapshot: built.snapshot, tls: Arc::new(tls), peers, since: now };
+            let hash = built.texts.hash().to_string();
+            let (snapshot, texts, tls) = (built.snapshot, built.texts, Arc::new(tls));
+            let published = Published { snapshot, texts, hash, tls, peers, since: now };
             Ok(Compiled { published, warnings })
         }
         _ => {

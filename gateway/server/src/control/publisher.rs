@@ -1,14 +1,11 @@
 //! The only one who can publish.
 
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
-use portcullis_core::config::{ConfigError, Source};
-use portcullis_core::ports::Clock;
-use rustls::server::ProducesTickets;
+use portcullis_core::config::ConfigError;
 
-use super::{Compiled, Published, compile};
+use super::{Chronicle, Compiled, Compiler, Published};
 use crate::observe::Metrics;
 
 /// What became of a reload.
@@ -24,11 +21,9 @@ pub(crate) type Subscriber = Box<dyn Fn(&Published) + Send + Sync>;
 
 /// Compiles the files again and swaps the configuration whole, or not at all.
 pub(crate) struct Publisher {
-    entry: PathBuf,
-    source: Box<dyn Source + Send + Sync>,
-    tickets: Arc<dyn ProducesTickets>,
-    clock: Arc<dyn Clock>,
+    compiler: Arc<Compiler>,
     published: Arc<ArcSwap<Published>>,
+    chronicle: Chronicle,
     metrics: Arc<Metrics>,
     subscribers: Vec<Subscriber>,
     /// One reload at a time; holds what was wrong with the newest files, for `/readyz` and the admin API.
@@ -37,15 +32,13 @@ pub(crate) struct Publisher {
 
 impl Publisher {
     pub(crate) fn new(
-        entry: PathBuf,
-        source: Box<dyn Source + Send + Sync>,
-        tickets: Arc<dyn ProducesTickets>,
-        clock: Arc<dyn Clock>,
+        compiler: Arc<Compiler>,
         published: Arc<ArcSwap<Published>>,
+        chronicle: Chronicle,
         metrics: Arc<Metrics>,
         subscribers: Vec<Subscriber>,
     ) -> Self {
-        let publisher = Self { entry, source, tickets, clock, published, metrics, subscribers, last: Mutex::default() };
+        let publisher = Self { compiler, published, chronicle, metrics, subscribers, last: Mutex::default() };
         publisher.metrics.reload(true);
         publisher.tell(&publisher.published.load());
         publisher
@@ -56,6 +49,10 @@ impl Publisher {
         drop(self.last.lock());
     }
 
+    pub(crate) fn chronicle(&self) -> &Chronicle {
+        &self.chronicle
+    }
+
     /// What is wrong with the newest files; empty while they are in force.
     pub(crate) fn pending_errors(&self) -> Vec<ConfigError> {
         self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -64,7 +61,7 @@ impl Publisher {
     /// What [`Self::reload`] would do. Changes nothing, and blocks as long.
     pub(crate) fn rehearse(&self) -> ReloadOutcome {
         let before = self.published.load_full();
-        let compiled = compile(&self.entry, &*self.source, &self.tickets, self.clock.now().wall);
+        let compiled = self.compiler.compile();
         match compiled.and_then(|compiled| unchangeable(&before, compiled)) {
             Err(errors) => ReloadOutcome::Refused(errors),
             Ok(Compiled { published, .. }) if published.snapshot.version == before.snapshot.version => {
@@ -80,7 +77,7 @@ impl Publisher {
     pub(crate) fn reload(&self) -> ReloadOutcome {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let before = self.published.load_full();
-        let compiled = compile(&self.entry, &*self.source, &self.tickets, self.clock.now().wall);
+        let compiled = self.compiler.compile();
         let Compiled { published, warnings } = match compiled.and_then(|compiled| unchangeable(&before, compiled)) {
             Ok(compiled) => compiled,
             Err(errors) => {
@@ -106,6 +103,7 @@ impl Publisher {
         // Whoever serves the new configuration finds its key sets and certificates in place.
         self.tell(&published);
         self.published.store(published);
+        self.chronicle.changed();
         self.metrics.reload(true);
         tracing::info!(version = %version, "configuration in force");
         ReloadOutcome::Applied { version, warnings }

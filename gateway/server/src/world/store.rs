@@ -14,6 +14,7 @@ mod error;
 pub mod keys;
 mod migrate;
 mod record;
+pub mod revisions;
 pub mod revocations;
 pub mod sessions;
 pub mod signing;
@@ -37,6 +38,7 @@ pub use keys::{KeyPage, Keyring, NewKey, StoredKey, Word};
 pub(crate) use migrate::copy_live;
 pub use migrate::{Moved, Unmoved, migrate};
 pub use record::{Changed, Commit, Draft, Expect, Kind, Listing, Page, Record, Write};
+pub use revisions::{Applied, Origin, Revision, RevisionPage, Revisions, TextsKept};
 pub use revocations::{Revocation, RevocationList, RevocationPage};
 pub use sessions::{SessionList, SessionPage, StoredSession};
 pub use signing::{Published, SigningKey, SigningKeys};
@@ -109,6 +111,7 @@ pub struct Stored {
     pub admin_key: AdminKey,
     pub answers: Answers,
     pub keys: Keyring,
+    pub revisions: Revisions,
     pub revocations: RevocationList,
     pub sessions: SessionList,
     pub signing: SigningKeys,
@@ -126,8 +129,9 @@ impl Stored {
         let sessions = SessionList::new(Arc::clone(&store));
         let revocations = RevocationList::open(Arc::clone(&store)).await?;
         let signing = SigningKeys::new(Arc::clone(&store));
+        let revisions = Revisions::new(Arc::clone(&store));
         let (admin_key, answers) = (AdminKey::new(Arc::clone(&store)), Answers::new(Arc::clone(&store)));
-        Ok(Self { admin_key, answers, keys, revocations, sessions, signing, store })
+        Ok(Self { admin_key, answers, keys, revisions, revocations, sessions, signing, store })
     }
 
     /// The records themselves, for what has no layer of its own here.

@@ -9,9 +9,9 @@ use super::files::Desk;
 use super::tree::{Node, Value};
 use super::typed;
 use crate::config::{
-    AdminConfig, Config, CountersConfig, GuardConfig, ObserveConfig, PlanConfig, PoliciesConfig, ProviderConfig,
-    RouteConfig, ServerConfig, SessionsConfig, StageConfig, StoreConfig, TlsConfig, TokenSourceConfig, UpstreamConfig,
-    ValidateConfig,
+    AdminConfig, Config, ControlConfig, CountersConfig, GuardConfig, ObserveConfig, PlanConfig, PoliciesConfig,
+    ProviderConfig, RouteConfig, ServerConfig, SessionsConfig, StageConfig, StoreConfig, TlsConfig, TokenSourceConfig,
+    UpstreamConfig, ValidateConfig,
 };
 
 /// A configuration with holes where a part is at fault.
@@ -21,6 +21,7 @@ pub(in crate::config) struct Draft {
     pub(in crate::config) admin: Option<AdminConfig>,
     pub(in crate::config) tls: Option<TlsConfig>,
     pub(in crate::config) store: Option<StoreConfig>,
+    pub(in crate::config) control: Option<ControlConfig>,
     pub(in crate::config) counters: Option<CountersConfig>,
     pub(in crate::config) policies: Option<PoliciesConfig>,
     pub(in crate::config) guard: Option<GuardConfig>,
@@ -46,6 +47,7 @@ impl Draft {
             admin: section(desk, "admin"),
             tls: section(desk, "tls"),
             store: section(desk, "store"),
+            control: section(desk, "control"),
             counters: section(desk, "counters"),
             policies: section(desk, "policies"),
             guard: section(desk, "guard"),
@@ -74,6 +76,7 @@ impl Draft {
             admin: self.admin?,
             tls: self.tls?,
             store: self.store?,
+            control: self.control?,
             counters: self.counters?,
             policies: self.policies?,
             guard: self.guard?,

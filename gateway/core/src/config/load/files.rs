@@ -11,7 +11,7 @@ use super::keys::{self, Part};
 use super::text::{TextFile, Veil};
 use super::tree::{self, Node};
 use super::{Draft, Findings, Spans, depth};
-use crate::config::{ConfigError, ContentHash, FileFault, PathPart, ReadFile, Source};
+use crate::config::{ConfigError, ContentHash, FileFault, FilePart, PathPart, ReadFile, Source};
 
 /// Largest file of the configuration, or behind a `body_schema`, in bytes.
 const LARGEST: usize = 1 << 20;
@@ -43,7 +43,7 @@ impl<'s> Desk<'s> {
 
     /// Reads, parses and walks one more file. `Err` when it cannot be had at all.
     pub(super) fn add(&mut self, path: &Path, part: Part) -> Result<(), FileFault> {
-        let bytes = self.read(path, LARGEST)?;
+        let bytes = self.read(path, LARGEST, FilePart::Text)?;
         let file = self.spans.files.len();
         let (text, tree) = match String::from_utf8(bytes) {
             Ok(text) => {
@@ -124,7 +124,7 @@ impl<'s> Desk<'s> {
     fn look_up(&mut self, wanted: Wanted<'_>) -> Result<Option<String>, FileFault> {
         match wanted {
             Wanted::File(path) => {
-                let bytes = self.read(&self.root.join(path), interpolate::LARGEST)?;
+                let bytes = self.read(&self.root.join(path), interpolate::LARGEST, FilePart::Value)?;
                 let text = String::from_utf8(bytes).map_err(|_| FileFault::Other("it is not UTF-8 text".to_owned()))?;
                 let line = text.strip_suffix('\n').map(|line| line.strip_suffix('\r').unwrap_or(line));
                 Ok(Some(line.unwrap_or(&text).to_owned()))
@@ -134,13 +134,13 @@ impl<'s> Desk<'s> {
     }
 
     /// Reads a file of at most `most` bytes and notes its hash.
-    fn read(&mut self, path: &Path, most: usize) -> Result<Vec<u8>, FileFault> {
+    fn read(&mut self, path: &Path, most: usize, part: FilePart) -> Result<Vec<u8>, FileFault> {
         let bytes = self.source.read(path)?;
         if bytes.len() > most {
             return Err(FileFault::Other(format!("it is larger than {most} bytes")));
         }
         if !self.files.iter().any(|file| file.path == path) {
-            self.files.push(ReadFile { path: path.to_owned(), hash: ContentHash::of(&bytes) });
+            self.files.push(ReadFile { path: path.to_owned(), hash: ContentHash::of(&bytes), part });
         }
         Ok(bytes)
     }
@@ -157,7 +157,7 @@ impl<'s> Desk<'s> {
                 if schemas.contains_key(path) {
                     continue;
                 }
-                match self.read(&full, LARGEST) {
+                match self.read(&full, LARGEST, FilePart::Text) {
                     Ok(bytes) => {
                         schemas.insert(path.clone(), bytes);
                     }

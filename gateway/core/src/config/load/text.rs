@@ -101,7 +101,7 @@ impl TextFile {
     }
 
     /// Whether all that is written there is the name of a variable or a file: that is no secret.
-    fn is_reference(&self, span: &Range<usize>) -> bool {
+    pub(super) fn is_reference(&self, span: &Range<usize>) -> bool {
         let written = self.text.get(span.clone()).unwrap_or_default().trim_matches(['"', '\'']);
         let inner = written.strip_prefix("${").and_then(|inner| inner.strip_suffix('}'));
         inner.is_some_and(|inner| !inner.contains(['$', '{', '}', '\n']) && !inner.contains(":-"))
@@ -114,7 +114,7 @@ impl Veil {
         Self::Secret { span, value: String::new() }
     }
 
-    fn place(&self) -> Option<Range<usize>> {
+    pub(super) fn place(&self) -> Option<Range<usize>> {
         match self {
             Self::Resolved { .. } => None,
             Self::Secret { span, .. } => Some(span.clone()),

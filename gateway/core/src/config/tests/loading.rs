@@ -228,3 +228,43 @@ fn errors_can_be_read_by_programs() {
     });
     assert_eq!(json, expected);
 }
+
+#[test]
+fn texts_are_kept_without_the_secrets_that_stand_in_them_in_clear() {
+    let text = r#"public_url = "https://app.test"
+
+[store]
+url = "redis://:hunter2@localhost/0"
+sentinel_password = '${SENTINEL}'
+
+[counters]
+url = "redis://localhost/0"
+
+[providers.one]
+issuer = "https://one.test"
+client_id = "one"
+client_secret = "hunter3"
+
+[providers.two]
+issuer = "https://two.test"
+client_id = "two"
+client_secret = "${TWO:-hunter4}"
+
+[tokens.x]
+issuer = "https://x.test"
+audiences = ["a"]
+introspection = { endpoint = "https://x.test/i", client_id = "x", client_secret = """
+hunter5""" }
+"#;
+    let source = Memory::with(&[("p.toml", &format!("{SMALL}{text}"))], &[("SENTINEL", "hunter6")]);
+    let kept = match load(Path::new("p.toml"), &source) {
+        Ok(loaded) => loaded.texts().next().unwrap().1,
+        Err(errors) => panic!("{}", render(&errors)),
+    };
+    let expected = text
+        .replace("redis://:hunter2@localhost/0", "${own:store.url}")
+        .replace("hunter3", "${own:providers.one.client_secret}")
+        .replace("${TWO:-hunter4}", "${own:providers.two.client_secret}")
+        .replace("\"\"\"\nhunter5\"\"\"", "\"${own:tokens.x.introspection.client_secret}\"");
+    assert_eq!(kept, format!("{SMALL}{expected}"));
+}

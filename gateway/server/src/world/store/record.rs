@@ -23,6 +23,8 @@ pub enum Kind {
     Meta,
     /// A configuration that was applied.
     Revision,
+    /// Its texts, by its id.
+    RevisionText,
     /// A token taken back.
     Revocation,
     Session,
@@ -32,13 +34,14 @@ pub enum Kind {
 }
 
 impl Kind {
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::ApiKey,
         Self::Idempotency,
         Self::KeyUsage,
         Self::Lease,
         Self::Meta,
         Self::Revision,
+        Self::RevisionText,
         Self::Revocation,
         Self::Session,
         Self::SessionUse,
@@ -54,6 +57,7 @@ impl Kind {
             Self::Lease => "lease",
             Self::Meta => "meta",
             Self::Revision => "revision",
+            Self::RevisionText => "revision_text",
             Self::Revocation => "revocation",
             Self::Session => "session",
             Self::SessionUse => "session_use",

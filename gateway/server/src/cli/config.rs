@@ -1,0 +1,118 @@
+//! `config`: the configurations that were applied, as the store of the running gateway keeps them.
+
+use portcullis_core::moment::Moment;
+use serde_json::Value;
+
+use super::admin_client::{AdminClient, Ask, Reach};
+use super::records::done;
+use super::{FINDING, FINE, Format, complain, say};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Verb {
+    /// What one revision changed; or the differences between two.
+    Diff {
+        #[command(flatten)]
+        reach: Reach,
+        /// A revision, by its number; the newest when left out.
+        #[arg(value_parser = clap::value_parser!(u64).range(1..))]
+        revision: Option<u64>,
+        /// Another, which the first is compared with instead of the one before it.
+        #[arg(value_parser = clap::value_parser!(u64).range(1..))]
+        other: Option<u64>,
+    },
+    /// The configurations that were applied, newest first.
+    History {
+        #[command(flatten)]
+        reach: Reach,
+        /// How many at most.
+        #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
+        limit: u32,
+    },
+}
+
+pub(super) fn config(args: Args, format: Format) -> u8 {
+    done(async move {
+        let reach = match &args.verb {
+            Verb::Diff { reach, .. } | Verb::History { reach, .. } => reach,
+        };
+        let client = AdminClient::reach(reach)?;
+        let answer = match &args.verb {
+            Verb::Diff { revision, other, .. } => diff(&client, *revision, *other).await,
+            Verb::History { limit, .. } => {
+                let most = usize::try_from(*limit).unwrap_or(usize::MAX);
+                client.list_first("/v1/config/revisions", most).await
+            }
+        };
+        Ok(match answer {
+            Ok(answer) => {
+                print(&args.verb, &answer, format);
+                FINE
+            }
+            // What the gateway refuses is a finding.
+            Err(error) => {
+                complain(&error);
+                FINDING
+            }
+        })
+    })
+}
+
+/// From the second named to the first; from the one before it where none is.
+async fn diff(client: &AdminClient, revision: Option<u64>, other: Option<u64>) -> Result<Value, String> {
+    let number = if let Some(number) = revision {
+        number
+    } else {
+        let newest = client.list_first("/v1/config/revisions", 1).await?;
+        newest.pointer("/items/0/number").and_then(Value::as_u64).ok_or("there is no revision yet")?
+    };
+    let against = other.map_or_else(String::new, |other| format!("?against={other}"));
+    client.call(&Ask::get(&format!("/v1/config/revisions/{number}/diff{against}"))).await
+}
+
+fn print(verb: &Verb, answer: &Value, format: Format) {
+    if format == Format::Json {
+        say(&format!("{answer:#}\n"));
+        return;
+    }
+    match verb {
+        Verb::Diff { .. } => {
+            for file in members(answer, "files") {
+                match file.get("diff").and_then(Value::as_str) {
+                    Some(lines) => say(lines),
+                    None => say(&format!("{} {}: too much to be shown\n", text(file, "change"), text(file, "path"))),
+                }
+            }
+        }
+        Verb::History { .. } => members(answer, "items").for_each(|revision| say(&line(revision))),
+    }
+}
+
+fn line(revision: &Value) -> String {
+    let number = |name: &str| revision.get(name).and_then(Value::as_i64).unwrap_or_default();
+    let at = Moment::from_seconds(number("created_at")).rfc3339();
+    let mark = if revision.get("in_force") == Some(&Value::Bool(true)) { '*' } else { ' ' };
+    let hash: String = text(revision, "hash").chars().take(12).collect();
+    let signs = members(revision, "changes").map(|file| {
+        let sign = match text(file, "change") {
+            "added" => '+',
+            "removed" => '-',
+            _ => '~',
+        };
+        format!("  {sign}{}", text(file, "path"))
+    });
+    format!("{mark} {:>5}  {at}  {hash}  {}{}\n", number("number"), text(revision, "author"), signs.collect::<String>())
+}
+
+fn text<'v>(value: &'v Value, name: &str) -> &'v str {
+    value.get(name).and_then(Value::as_str).unwrap_or("-")
+}
+
+fn members<'v>(value: &'v Value, name: &str) -> impl Iterator<Item = &'v Value> {
+    value.get(name).and_then(Value::as_array).into_iter().flatten()
+}
