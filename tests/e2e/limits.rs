@@ -1,5 +1,8 @@
 //! Who is held back, when, and what are they told?
 
+use std::sync::Arc;
+
+use portcullis_tests::clock::TestClock;
 use portcullis_tests::redis::Redis;
 use portcullis_tests::site::{Setup, Site};
 use portcullis_tests::within;
@@ -152,6 +155,32 @@ async fn two_gateways_on_one_redis_admit_exactly_the_limit() {
     let statuses = callers.join_all().await;
     assert_eq!(statuses.iter().filter(|status| **status == 200).count(), 7, "{statuses:?}");
     assert_eq!(statuses.iter().filter(|status| **status == 429).count(), 13, "{statuses:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn gateways_that_take_in_advance_seldom_ask_redis_and_never_admit_more() {
+    let redis = Redis::start().await;
+    // It stands still: all come within a second.
+    let clock = Arc::new(TestClock::default());
+    let leased = || {
+        let limits = "limits = [{ by = \"route\", rate = \"100/h\", on_store_failure = \"deny\", lease = 10 }]\n";
+        Setup::new()
+            .section(&format!("[counters]\nurl = \"{}\"\ntimeout = \"5s\"\n", redis.url()))
+            .route("leased", "GET /leased", "public", limits)
+            .clock(&clock)
+    };
+    let (one, two) = (leased().start().await, leased().start().await);
+    let mut admitted = 0;
+    for _ in 0..10 {
+        for site in [&one, &two] {
+            admitted += codes(site, "/leased", 10).await.iter().filter(|status| **status == 200).count();
+        }
+    }
+    assert!((100 - 2 * 9..=100).contains(&admitted), "{admitted}");
+    let stats: String = redis::cmd("INFO").arg("commandstats").query_async(&mut redis.behind().await).await.unwrap();
+    let asked = stats.split_once("cmdstat_evalsha:calls=").unwrap().1.split_once(',').unwrap().0;
+    // Each gateway looks for the script once at its start.
+    assert!(asked.parse::<usize>().unwrap() < 30, "{stats}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -14,7 +14,9 @@ use portcullis_core::limit::{Charge, MemoryCounters, Quota, Verdict};
 use portcullis_core::moment::Now;
 use portcullis_core::ports::{Answer, Counters, StoreDown};
 use portcullis_server::world::redis::{BreakerState, RedisCounters, TimeSource};
-use portcullis_tests::contracts::counters::{STARTS, Steps, admits_exactly_the_limit, keeps_to_the_algorithm};
+use portcullis_tests::contracts::counters::{
+    STARTS, Steps, admits_exactly_the_limit, admits_the_limit_less_what_lies_unused, keeps_to_the_algorithm,
+};
 use portcullis_tests::redis::Redis;
 use tokio::runtime::Handle;
 use tokio::time::timeout;
@@ -31,7 +33,7 @@ fn open(server: &Redis, budget: Duration, time: TimeSource) -> RedisCounters {
 /// One a second, three at once.
 fn charges(key: &str) -> [Charge; 1] {
     let quota = Quota { requests: 60, window: Duration::from_mins(1), burst: 3 };
-    [Charge { key: key.into(), quota }]
+    [Charge::one(key.into(), quota)]
 }
 
 fn at(micros: u64) -> Now {
@@ -79,6 +81,16 @@ async fn four_replicas_on_one_redis_admit_exactly_the_limit() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn four_replicas_that_take_in_advance_never_admit_more_than_the_limit() {
+    let server = Redis::start().await;
+    let replica = || Arc::new(open(&server, PATIENT, TimeSource::Server)) as Arc<dyn Counters>;
+    let replicas: Vec<_> = std::iter::repeat_with(replica).take(4).collect();
+    for lease in [2, 10] {
+        admits_the_limit_less_what_lies_unused(&replicas, &format!("by {lease}"), 250, lease).await;
+    }
+}
+
 #[tokio::test]
 async fn goes_by_the_time_of_the_server() {
     let server = Redis::start().await;
@@ -109,6 +121,7 @@ async fn counts_a_cell_that_holds_nonsense_as_full() {
         let _: () = redis::cmd("SET").arg("ptcl:{limit}:key").arg(nonsense).query_async(&mut behind).await.unwrap();
         let refused = Verdict {
             allowed: false,
+            taken: 0,
             remaining: 0,
             retry_after: Duration::from_secs(1),
             reset: Duration::from_secs(3),

@@ -86,7 +86,7 @@ fn stages(criterion: &mut Criterion) {
     });
     group.bench_function("identify", |bencher| bencher.iter(|| black_box(identify())));
     group.bench_function("limit", |bencher| {
-        let charge = || rules.limit.charge(&request, &identity, &*world.local, &*world.shared, 1, now());
+        let charge = || rules.limit.charge(&request, &identity, world.desks(1), now());
         bencher.iter(|| black_box(charge().now_or_never().unwrap().unwrap()));
     });
     let json = Asked::new(Method::POST, "/orders").with("content-type", "application/json");

@@ -90,7 +90,7 @@ impl Guard {
         }
         let mut key = KeyText::new(&self.prefix);
         push_address(&mut key, address);
-        self.count(&[Charge { key: key.finish(), quota: self.quota }], counters, now)?;
+        self.count(&[Charge::one(key.finish(), self.quota)], counters, now)?;
         match request.body {
             DeclaredBody::Length(length) if length > self.max_body => Err(Refusal::new(Code::BodyTooLarge)
                 .because(format!("the declared length {length} is above `max_body` ({})", self.max_body))

@@ -129,8 +129,7 @@ pub async fn decide(
 
     let mut limits = Vec::new();
     if walk.bites(Stage::Limit, rules.modes.limit) {
-        let (local, shared) = (&*world.local, &*world.shared);
-        let charged = rules.limit.charge(request, &identity, local, shared, rules.replicas, now).await;
+        let charged = rules.limit.charge(request, &identity, world.desks(rules.replicas), now).await;
         limits = walk.judge(Stage::Limit, rules.modes.limit, charged)?.unwrap_or_default();
     }
 

@@ -8,6 +8,7 @@ mod config;
 pub mod gcra;
 pub mod headers;
 mod key;
+mod leases;
 mod memory;
 mod once;
 mod stage;
@@ -22,9 +23,10 @@ use crate::moment::Now;
 use crate::units::Rate;
 
 pub use config::{By, LimitConfig, OnStoreFailure, Store};
+pub use leases::Leases;
 pub use memory::MemoryCounters;
 pub use once::Once;
-pub use stage::{Limit, LimitFault};
+pub use stage::{Desks, Limit, LimitFault};
 
 pub(crate) use key::{KeyText, push_address};
 
@@ -40,6 +42,15 @@ pub struct Charge {
     /// Names the limit and the one who is counted; at most 256 bytes.
     pub key: Arc<str>,
     pub quota: Quota,
+    /// How many requests to take, as many of them as fit; at least 1, and refused where not even one does.
+    pub take: u64,
+}
+
+impl Charge {
+    /// Of a single request.
+    pub fn one(key: Arc<str>, quota: Quota) -> Self {
+        Self { key, quota, take: 1 }
+    }
 }
 
 /// A rate with its burst, as the generic cell rate algorithm wants it.
@@ -85,7 +96,9 @@ impl Quota {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Verdict {
     pub allowed: bool,
-    /// Requests that would pass now, after this one.
+    /// Requests that were charged; none where another charge of the call was refused.
+    pub taken: u64,
+    /// Requests that would pass now, after those.
     pub remaining: u64,
     /// When refused: until this one would pass. Zero when allowed.
     pub retry_after: Duration,

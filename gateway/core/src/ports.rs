@@ -11,7 +11,7 @@ pub use crate::gather::Things;
 use crate::identify::Sources;
 pub use crate::identify::{Introspection, KeySets, Keys, KeysUnavailable, Replays, RevokedTokens, Sessions};
 pub use crate::limit::Counters;
-use crate::limit::MemoryCounters;
+use crate::limit::{Desks, Leases, MemoryCounters};
 use crate::moment::Now;
 
 /// The only source of time.
@@ -42,9 +42,16 @@ pub struct World {
     pub failures: Arc<MemoryCounters>,
     /// The counters shared by replicas; the local ones when no shared store is configured.
     pub shared: Arc<dyn Counters>,
+    /// What was taken of the shared ones in advance.
+    pub leases: Arc<Leases>,
 }
 
 impl World {
+    /// Those that limits ask, where `replicas` processes share the shared counters.
+    pub fn desks(&self, replicas: u32) -> Desks<'_> {
+        Desks { local: &*self.local, shared: &*self.shared, leases: &self.leases, replicas }
+    }
+
     /// Those that identify asks.
     pub fn sources(&self) -> Sources<'_> {
         Sources {

@@ -14,7 +14,7 @@ use pingora::protocols::http::v2::server::default_h2_options;
 use pingora::proxy::HttpProxy;
 use pingora::server::configuration::ServerConf;
 use portcullis_core::config::{AccessLog, ConfigError, Level};
-use portcullis_core::limit::{MemoryCounters, Once};
+use portcullis_core::limit::{Leases, MemoryCounters, Once};
 use portcullis_core::moment::Moment;
 use portcullis_core::ports::{Clock, Counters, Replays, World};
 use portcullis_core::snapshot::Snapshot;
@@ -142,6 +142,7 @@ impl Gateway {
             local,
             failures,
             shared: shared_counters,
+            leases: Arc::new(Leases::new(Leases::MOST)),
         };
 
         let published = Arc::new(ArcSwap::from_pointee(published));

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use portcullis_core::limit::gcra::{self, Terms};
-use portcullis_core::limit::{Charge, Quota, Verdict};
+use portcullis_core::limit::{Charge, Leases, Quota, Verdict};
 use portcullis_core::moment::Now;
 use portcullis_core::ports::Counters;
 
@@ -53,8 +53,8 @@ pub async fn admits_exactly_the_limit(replicas: &[Arc<dyn Counters>], key: &str,
     const LIMIT: u64 = 100;
     let window = Duration::from_hours(24);
     let quota = |requests| Quota { requests, window, burst: requests };
-    let narrow = Charge { key: format!("{key} narrow").into(), quota: quota(LIMIT) };
-    let wide = Charge { key: format!("{key} wide").into(), quota: quota(LIMIT * 2) };
+    let narrow = Charge::one(format!("{key} narrow").into(), quota(LIMIT));
+    let wide = Charge::one(format!("{key} wide").into(), quota(LIMIT * 2));
     let admitted = Arc::new(AtomicU64::new(0));
     let tasks = replicas.iter().flat_map(|replica| (0..calls).map(move |call| (Arc::clone(replica), call)));
     let tasks = tasks.map(|(replica, call)| {
@@ -80,6 +80,35 @@ pub async fn admits_exactly_the_limit(replicas: &[Arc<dyn Counters>], key: &str,
     assert_eq!(left, Ok(vec![LIMIT - 1]), "the wide limit was charged for refused requests");
 }
 
+/// As [`admits_exactly_the_limit`], where each of `replicas` takes up to `lease` requests in advance: never more than
+/// the limit, and all of it but what lies unused.
+///
+/// # Panics
+/// When they do not.
+pub async fn admits_the_limit_less_what_lies_unused(replicas: &[Arc<dyn Counters>], key: &str, calls: u64, lease: u64) {
+    const LIMIT: u64 = 100;
+    let quota = Quota { requests: LIMIT, window: Duration::from_hours(24), burst: LIMIT };
+    let charge = Charge { key: key.into(), quota, take: lease };
+    let tasks = replicas.iter().flat_map(|replica| {
+        let leases = Arc::new(Leases::new(100));
+        (0..calls).map(move |_| (Arc::clone(replica), Arc::clone(&leases)))
+    });
+    let tasks = tasks.map(|(replica, leases)| {
+        let charges = [charge.clone()];
+        tokio::spawn(async move {
+            let verdicts = leases.charge(&*replica, &charges, Now::default()).get().await;
+            verdicts.map(|verdicts| verdicts.iter().all(|verdict| verdict.allowed))
+        })
+    });
+    let mut admitted = 0;
+    for outcome in join_all(tasks).await {
+        assert!(matches!(outcome, Ok(Ok(_))), "a charge failed: {outcome:?}");
+        admitted += u64::from(matches!(outcome, Ok(Ok(true))));
+    }
+    let unused = (lease - 1) * u64::try_from(replicas.len()).unwrap_or(u64::MAX);
+    assert!((LIMIT - unused..=LIMIT).contains(&admitted), "{admitted}");
+}
+
 /// The algorithm over a plain map: all or none, a key that comes twice charged twice.
 #[derive(Default)]
 struct Model(HashMap<Arc<str>, i64>);
@@ -91,7 +120,7 @@ impl Model {
             .iter()
             .map(|charge| {
                 let before = after.get(&charge.key).or(self.0.get(&charge.key)).copied();
-                let (verdict, tat) = gcra::charge(before, charge.quota.into(), now);
+                let (verdict, tat) = gcra::charge(before, charge.quota.into(), now, charge.take);
                 after.insert(Arc::clone(&charge.key), tat);
                 (verdict, tat)
             })
@@ -129,7 +158,8 @@ fn charge(seed: u64, start: u64, random: &mut Random) -> Charge {
         _ => (1 + random.below(1_000), 1 + random.below(100_000_000), 1 + random.below(20)),
     };
     let quota = Quota { requests, window: Duration::from_micros(micros), burst };
-    Charge { key: format!("{seed}:{start}:{}", random.below(5)).into(), quota }
+    let take = if random.below(2) == 0 { 1 } else { 1 + random.below(2 * burst) };
+    Charge { key: format!("{seed}:{start}:{}", random.below(5)).into(), quota, take }
 }
 
 /// Steps of microseconds, milliseconds, seconds, and now and then of minutes.

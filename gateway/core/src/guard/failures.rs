@@ -35,19 +35,19 @@ impl Failures {
     fn of(&self, address: IpAddr) -> Charge {
         let mut key = KeyText::new(&self.address);
         push_address(&mut key, address);
-        Charge { key: key.finish(), quota: self.quota }
+        Charge::one(key.finish(), self.quota)
     }
 
     fn of_login(&self, address: IpAddr) -> Charge {
         let mut key = KeyText::new(&self.login);
         push_address(&mut key, address);
-        Charge { key: key.finish(), quota: self.logins }
+        Charge::one(key.finish(), self.logins)
     }
 
     fn of_account(&self, id: &str) -> Charge {
         let mut key = KeyText::new(&self.account);
         key.push_id(id);
-        Charge { key: key.finish(), quota: self.quota }
+        Charge::one(key.finish(), self.quota)
     }
 
     fn judge(&self, charge: &Charge, verdict: Verdict) -> Result<(), Refusal> {

@@ -124,7 +124,7 @@ fn refuses_when_the_counters_do_not_answer_at_once() {
 fn tells_how_long_to_wait() {
     let guard = guard("rate = '2/min'\nburst = 1");
     let counters = MemoryCounters::default();
-    let charge = [Charge { key: "k".into(), quota: guard.quota }];
+    let charge = [Charge::one("k".into(), guard.quota)];
     guard.count(&charge, &counters, Now::default()).unwrap();
     let refusal = guard.count(&charge, &counters, Now::default()).unwrap_err();
     assert_eq!(refusal.extra.unwrap().retry_after, Some(Duration::from_secs(30)));

@@ -33,6 +33,11 @@ pub struct LimitConfig {
     /// Where it is counted.
     #[serde(default)]
     pub store: Store,
+    /// How many requests a replica takes of the shared store at once, at most half of `burst`, to give them out without
+    /// asking again. In any span up to so many more may pass for each replica, and a caller who comes to all of them
+    /// may be refused while so many lie unused on each. Default: none, and every request is asked for: exact.
+    #[validate(range(min = 2, max = 1_000_000))]
+    pub lease: Option<u64>,
 }
 
 /// What happens to a request while the shared store does not answer.

@@ -1,6 +1,6 @@
 //! Does one more fit? The generic cell rate algorithm, over whole microseconds.
 //!
-//! A cell is one number, its *theoretical arrival time*: when the burst will be whole again. A request
+//! A cell is one number, its *theoretical arrival time*: when the burst will be whole again. Each request
 //! moves it one interval ahead; it fits while that stays within the tolerance (`interval × burst`) of now.
 //!
 //! The shared store runs the same arithmetic in a script (`world/redis/charge.lua`), so every step here is
@@ -51,26 +51,29 @@ pub fn micros(span: Duration) -> i64 {
     i64::try_from(span.as_micros()).unwrap_or(LATEST).min(LATEST)
 }
 
-/// Charges one request to a cell: what it says, and the cell's time from now on, to be kept in both cases.
+/// Charges `take` requests to a cell, or as many of them as fit: what it says, and the cell's time from now on, to be
+/// kept in both cases. Where not one fits, it is refused.
 ///
 /// `tat`: the cell's time, `None` for a cell that is not there, which is the same as one at or before `now`.
 /// Refused, the cell stays as it is, unless it was astray (see [`STRAY`]).
 ///
 /// INVARIANT: a charge refused at one instant is refused at every earlier one; a clock that runs back
 /// never opens a limit.
-pub fn charge(tat: Option<i64>, terms: Terms, now: i64) -> (Verdict, i64) {
+pub fn charge(tat: Option<i64>, terms: Terms, now: i64, take: u64) -> (Verdict, i64) {
     let now = now.clamp(0, LATEST);
     let ahead = ahead(tat, terms, now);
-    let after = ahead + terms.interval;
-    if after <= terms.tolerance {
-        return (verdict(None, after, terms), now + after);
+    let room = (terms.tolerance - ahead) / terms.interval;
+    if room >= 1 {
+        let taken = i64::try_from(take).unwrap_or(i64::MAX).clamp(1, room);
+        let after = ahead + terms.interval * taken;
+        return (verdict(Ok(taken), after, terms), now + after);
     }
-    (verdict(Some(after - terms.tolerance), ahead, terms), now + ahead)
+    (verdict(Err(ahead + terms.interval - terms.tolerance), ahead, terms), now + ahead)
 }
 
 /// What a cell says to a request that is not charged after all, because another limit refused it.
 pub fn uncharged(tat: Option<i64>, terms: Terms, now: i64) -> Verdict {
-    verdict(None, ahead(tat, terms, now.clamp(0, LATEST)), terms)
+    verdict(Ok(0), ahead(tat, terms, now.clamp(0, LATEST)), terms)
 }
 
 /// How far the cell is ahead of now: between zero and just over the tolerance.
@@ -83,12 +86,15 @@ fn ahead(tat: Option<i64>, terms: Terms, now: i64) -> i64 {
     }
 }
 
-fn verdict(wait: Option<i64>, ahead: i64, terms: Terms) -> Verdict {
-    let span = |micros: i64| Duration::from_micros(u64::try_from(micros).unwrap_or(0));
+/// `taken` requests, or none for a while.
+fn verdict(taken: Result<i64, i64>, ahead: i64, terms: Terms) -> Verdict {
+    let count = |number: i64| u64::try_from(number).unwrap_or(0);
+    let span = |micros: i64| Duration::from_micros(count(micros));
     Verdict {
-        allowed: wait.is_none(),
-        remaining: u64::try_from((terms.tolerance - ahead) / terms.interval).unwrap_or(0),
-        retry_after: span(wait.unwrap_or(0)),
+        allowed: taken.is_ok(),
+        taken: count(taken.unwrap_or(0)),
+        remaining: count((terms.tolerance - ahead) / terms.interval),
+        retry_after: span(taken.err().unwrap_or(0)),
         reset: span(ahead),
     }
 }

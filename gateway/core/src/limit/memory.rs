@@ -68,7 +68,7 @@ impl MemoryCounters {
         let Some(shard) = self.shards.get(self.home(&charge.key)) else { return REFUSED };
         let shard = locked(shard);
         let now = shard.latest.max(gcra::micros(now.steady));
-        gcra::charge(shard.tat(&charge.key, now), charge.quota.into(), now).0
+        gcra::charge(shard.tat(&charge.key, now), charge.quota.into(), now, 1).0
     }
 
     fn home(&self, key: &str) -> usize {
@@ -83,7 +83,7 @@ impl MemoryCounters {
         shard.latest = now;
         shard.sweep(now);
         let kept = shard.tat(&charge.key, now);
-        let (verdict, after) = gcra::charge(kept, charge.quota.into(), now);
+        let (verdict, after) = gcra::charge(kept, charge.quota.into(), now, charge.take);
         if !verdict.allowed {
             shard.correct(&charge.key, after);
         } else if !shard.put(&charge.key, after, now) {
@@ -104,7 +104,7 @@ impl MemoryCounters {
             let kept = locks.at(home).and_then(|shard| shard.tat(&charge.key, now));
             // The same key twice in one call: the second charge stands on the first.
             let before = steps.iter().rfind(|step| step.charge.key == charge.key).map(|step| step.after).or(kept);
-            let (verdict, after) = gcra::charge(before, terms, now);
+            let (verdict, after) = gcra::charge(before, terms, now, charge.take);
             allowed &= verdict.allowed;
             verdicts.push(verdict);
             steps.push(Step { charge, home, terms, kept, after });
@@ -149,8 +149,13 @@ impl Counters for MemoryCounters {
 }
 
 /// Of a key without a home, which there is not.
-const REFUSED: Verdict =
-    Verdict { allowed: false, remaining: 0, retry_after: Duration::from_secs(1), reset: Duration::from_secs(1) };
+const REFUSED: Verdict = Verdict {
+    allowed: false,
+    taken: 0,
+    remaining: 0,
+    retry_after: Duration::from_secs(1),
+    reset: Duration::from_secs(1),
+};
 
 /// One charge on its way: where it belongs, what the cell says, what it would say.
 struct Step<'a> {

@@ -22,7 +22,7 @@ impl Replays for Once {
     fn first_use<'a>(&'a self, key: &'a str, span: Duration, now: Now) -> Answer<'a, Result<bool, StoreDown>> {
         Answer::Wait(Box::pin(async move {
             let quota = Quota { requests: 1, window: span, burst: 1 };
-            let charges = [Charge { key: Arc::from(format!("once/{key}")), quota }];
+            let charges = [Charge::one(Arc::from(format!("once/{key}")), quota)];
             let verdicts = self.0.charge(&charges, now).get().await?;
             Ok(verdicts.first().is_some_and(|verdict| verdict.allowed))
         }))

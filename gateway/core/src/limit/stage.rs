@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::key::{KeyText, is_plain, plain_part, push_who};
-use super::{By, Charge, LimitConfig, OnStoreFailure, Quota, Store, Verdict};
+use super::{By, Charge, Leases, LimitConfig, OnStoreFailure, Quota, Store, Verdict};
 use crate::answer::StoreDown;
 use crate::identify::{Identity, OwnLimit};
 use crate::limit::Counters;
@@ -35,6 +35,20 @@ struct Rule {
     quota: Quota,
     on_store_failure: OnStoreFailure,
     store: Store,
+    /// How many a replica takes of it at once; 1 where each is asked for.
+    lease: u64,
+}
+
+/// Where a request is counted.
+#[derive(Clone, Copy)]
+pub struct Desks<'a> {
+    pub local: &'a dyn Counters,
+    /// The same as `local` where nothing is shared.
+    pub shared: &'a dyn Counters,
+    /// What was taken of `shared` in advance.
+    pub leases: &'a Leases,
+    /// How many processes share `shared`.
+    pub replicas: u32,
 }
 
 /// What is wrong with one of a route's limits.
@@ -88,27 +102,27 @@ impl Limit {
 
     /// Charges every limit, or none when one refuses, and says how they stand.
     ///
-    /// `replicas`: how many processes share the shared store. Refuses with `rate_limited`, telling the limits
-    /// that refused and the longest of their waits; with `dependency_unavailable` when a store does not answer
-    /// and a limit says `deny`. A limit that says `allow` is then left out of the answer.
+    /// Refuses with `rate_limited`, telling the limits that refused and the longest of their waits; with
+    /// `dependency_unavailable` when a store does not answer and a limit says `deny`. A limit that says `allow` is then
+    /// left out of the answer.
     pub async fn charge(
         &self,
         request: &Request<'_>,
         identity: &Identity,
-        local: &dyn Counters,
-        shared: &dyn Counters,
-        replicas: u32,
+        desks: Desks<'_>,
         now: Now,
     ) -> Result<Vec<LimitState>, Refusal> {
+        let Desks { local, shared, leases, replicas } = desks;
         let own = identity.bounds.as_ref().map_or(&[][..], |bounds| &bounds.limits);
         if self.rules.is_empty() && own.is_empty() {
             return Ok(Vec::new());
         }
         let rules = with_own(&self.rules, own)?;
-        let charges: Vec<Charge> = rules.iter().map(|rule| rule.charge(request, identity)).collect();
+        // Where one store is both, all limits are charged in one stroke, and nothing is taken in advance.
+        let alone = std::ptr::addr_eq(local, shared);
+        let charges: Vec<Charge> = rules.iter().map(|rule| rule.charge(request, identity, alone)).collect();
         let mut states = Vec::with_capacity(charges.len());
-        // Where one store is both, all limits are charged in one stroke.
-        let split = if std::ptr::addr_eq(local, shared) { 0 } else { self.in_memory };
+        let split = if alone { 0 } else { self.in_memory };
         let (Some((here, there)), Some((here_rules, there_rules))) =
             (charges.split_at_checked(split), rules.split_at_checked(split))
         else {
@@ -119,7 +133,7 @@ impl Limit {
             tally(here_rules.iter().zip(here), &verdicts, &mut states)?;
         }
         if !there.is_empty() {
-            match shared.charge(there, now).get().await {
+            match leases.charge(shared, there, now).get().await {
                 Ok(verdicts) => tally(there_rules.iter().zip(there), &verdicts, &mut states)?,
                 Err(down) => {
                     let (rules, instead) = instead(there_rules, there, replicas, down)?;
@@ -136,7 +150,7 @@ impl Limit {
 }
 
 impl Rule {
-    fn charge(&self, request: &Request<'_>, identity: &Identity) -> Charge {
+    fn charge(&self, request: &Request<'_>, identity: &Identity, alone: bool) -> Charge {
         let key = match self.by {
             By::Route => Arc::clone(&self.prefix),
             By::Address | By::Claim(_) | By::Header(_) | By::Key | By::Principal => {
@@ -145,7 +159,7 @@ impl Rule {
                 text.finish()
             }
         };
-        Charge { key, quota: self.quota }
+        Charge { key, quota: self.quota, take: if alone { 1 } else { self.lease } }
     }
 }
 
@@ -166,6 +180,7 @@ fn with_own<'a>(rules: &'a [Rule], own: &[OwnLimit]) -> Result<Cow<'a, [Rule]>, 
             quota,
             on_store_failure: OnStoreFailure::Local,
             store: Store::Shared,
+            lease: 1,
         });
     }
     Ok(Cow::Owned(all))
@@ -205,7 +220,23 @@ fn rule(route: &str, config: &LimitConfig, others: &[Rule]) -> Result<Rule, (&'s
         quota,
         on_store_failure: config.on_store_failure,
         store: config.store,
+        lease: lease(config, quota)?,
     })
+}
+
+fn lease(config: &LimitConfig, quota: Quota) -> Result<u64, (&'static str, String)> {
+    let Some(lease) = config.lease else { return Ok(1) };
+    if config.store == Store::Memory {
+        return Err(("lease", "a limit in `memory` asks nobody: leave `lease` out".to_owned()));
+    }
+    let most = quota.burst / 2;
+    if lease > most {
+        let burst = quota.burst;
+        let instead =
+            if most < 2 { "leave `lease` out".to_owned() } else { format!("write {most} or less, better a tenth") };
+        return Err(("lease", format!("a lease of {lease} is more than half of the burst of {burst}: {instead}")));
+    }
+    Ok(lease)
 }
 
 /// What is charged in memory instead, each limit as it declares.
@@ -222,7 +253,7 @@ fn instead<'a>(
             OnStoreFailure::Deny => return Err(unavailable(std::slice::from_ref(rule), down)),
             OnStoreFailure::Local => {
                 kept.push(rule);
-                shares.push(Charge { key: Arc::clone(&charge.key), quota: charge.quota.share(replicas) });
+                shares.push(Charge::one(Arc::clone(&charge.key), charge.quota.share(replicas)));
             }
         }
     }

@@ -7,7 +7,7 @@ use futures::FutureExt;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
 use serde_json::json;
 
-use super::{Charge, Limit, LimitConfig, LimitFault, MemoryCounters, Quota, Verdict};
+use super::{Charge, Desks, Leases, Limit, LimitConfig, LimitFault, MemoryCounters, Quota, Verdict};
 use crate::answer::{Answer, StoreDown};
 use crate::identify::{Identity, Principal};
 use crate::limit::Counters;
@@ -96,8 +96,9 @@ fn charge(
         certificate: None,
         body: DeclaredBody::Absent,
     };
+    let desks = Desks { local, shared, leases: &Leases::new(100), replicas };
     limit
-        .charge(&request, &asked.identity, local, shared, replicas, Now::default())
+        .charge(&request, &asked.identity, desks, Now::default())
         .now_or_never()
         .expect("these counters answer at once")
 }
@@ -251,7 +252,8 @@ fn keeps_every_key_within_its_bound() {
 fn refuses_limits_that_cannot_be_kept_all_at_once() {
     let text = "{ by = 'route', rate = '5/min', burst = 0 }, { by = 'key', rate = '5/min', name = 'a b' },
         { by = 'key', rate = '5/min', name = 'a' }, { by = 'route', rate = '5/min', name = 'a' },
-        { by = 'route', rate = '1/300d', burst = 100 }";
+        { by = 'route', rate = '1/300d', burst = 100 }, { by = 'route', rate = '100/min', lease = 51 },
+        { by = 'route', rate = '3/min', lease = 2 }, { by = 'route', rate = '9/min', store = 'memory', lease = 2 }";
     let fault = |at, field, message: &str| LimitFault { at, field, message: message.to_owned() };
     let expected = vec![
         fault(0, "burst", "a burst of `0` lets nothing pass: leave `burst` out, or write 1 or more"),
@@ -262,6 +264,9 @@ fn refuses_limits_that_cannot_be_kept_all_at_once() {
             "burst",
             "a burst of `100` takes more than ten years to recover at this rate: write a smaller `burst`",
         ),
+        fault(5, "lease", "a lease of 51 is more than half of the burst of 100: write 50 or less, better a tenth"),
+        fault(6, "lease", "a lease of 2 is more than half of the burst of 3: leave `lease` out"),
+        fault(7, "lease", "a limit in `memory` asks nobody: leave `lease` out"),
     ];
     assert_eq!(Limit::compile("r", &configs(text), Mode::Enforce).unwrap_err(), expected);
     let many = "{ by = 'route', rate = '5/min' },".repeat(9);

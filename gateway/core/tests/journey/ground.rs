@@ -17,7 +17,7 @@ use portcullis_core::config::{FileFault, Source};
 use portcullis_core::gather::{Ask, Thing};
 use portcullis_core::identify::jwks::KeySet;
 use portcullis_core::identify::{KeyRecord, KeyTerms, KeyText, LiveSession, Revocations, SessionHash, SessionId};
-use portcullis_core::limit::{Charge, MemoryCounters, Once, Verdict};
+use portcullis_core::limit::{Charge, Leases, MemoryCounters, Once, Verdict};
 use portcullis_core::moment::{Moment, Now};
 use portcullis_core::ports::{
     Answer, Clock, Counters, Introspection, KeySets, Keys, KeysUnavailable, RevokedTokens, Sessions, StoreDown, Things,
@@ -167,6 +167,7 @@ impl Ground {
             local,
             failures: Arc::new(MemoryCounters::new(1_000)),
             shared,
+            leases: Arc::new(Leases::new(1_000)),
         };
         let token = |groups: Value| sign(&pair, &groups);
         let key = minted.text.expose().to_owned();
@@ -263,7 +264,13 @@ pub(crate) struct Says(pub(crate) bool);
 impl Counters for Says {
     fn charge<'a>(&'a self, charges: &'a [Charge], _: Now) -> Answer<'a, Result<Vec<Verdict>, StoreDown>> {
         let wait = if self.0 { Duration::ZERO } else { Duration::from_secs(1) };
-        let verdict = Verdict { allowed: self.0, remaining: u64::from(self.0), retry_after: wait, reset: wait };
+        let verdict = Verdict {
+            allowed: self.0,
+            taken: u64::from(self.0),
+            remaining: u64::from(self.0),
+            retry_after: wait,
+            reset: wait,
+        };
         Answer::Ready(Ok(vec![verdict; charges.len()]))
     }
 }

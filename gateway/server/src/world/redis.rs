@@ -44,6 +44,9 @@ const SCRIPT: &str = include_str!("redis/charge.lua");
 /// How long a new connection, and a probe on it, may take: beside the requests, not within their budget.
 const CONNECT: Duration = Duration::from_secs(1);
 
+/// Exact in the script, whose numbers are doubles.
+const MOST_TAKEN: u64 = 1 << 52;
+
 /// How many calls may stand in line for the one connection.
 const PIPELINE: usize = 1024;
 
@@ -212,7 +215,7 @@ impl Inner {
         };
         for charge in charges {
             let terms = Terms::from(charge.quota);
-            command.arg(terms.interval).arg(terms.tolerance);
+            command.arg(terms.interval).arg(terms.tolerance).arg(charge.take.clamp(1, MOST_TAKEN));
         }
         command
     }
@@ -239,7 +242,7 @@ impl Inner {
     async fn rehearse(&self, link: ConnectionManager) -> bool {
         let quota =
             portcullis_core::limit::Quota { requests: 1_000_000, window: Duration::from_secs(1), burst: 1_000_000 };
-        let charge = [Charge { key: Arc::from("probe"), quota }];
+        let charge = [Charge::one(Arc::from("probe"), quota)];
         matches!(timeout(CONNECT, self.charge(link, &charge, Now::default())).await, Ok(Ok(_)))
     }
 }
@@ -254,14 +257,15 @@ fn settings() -> ConnectionManagerConfig {
 }
 
 fn verdicts(numbers: &[i64], count: usize) -> Option<Vec<Verdict>> {
-    let (rows, rest) = numbers.as_chunks::<4>();
+    let (rows, rest) = numbers.as_chunks::<5>();
     if rows.len() != count || !rest.is_empty() {
         return None;
     }
     rows.iter()
-        .map(|[allowed, remaining, retry_after, reset]| {
+        .map(|[allowed, taken, remaining, retry_after, reset]| {
             Some(Verdict {
                 allowed: *allowed == 1,
+                taken: u64::try_from(*taken).ok()?,
                 remaining: u64::try_from(*remaining).ok()?,
                 retry_after: Duration::from_micros(u64::try_from(*retry_after).ok()?),
                 reset: Duration::from_micros(u64::try_from(*reset).ok()?),

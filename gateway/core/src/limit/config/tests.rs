@@ -49,6 +49,7 @@ fn fills_in_the_defaults() {
         name: None,
         on_store_failure: OnStoreFailure::Local,
         store: Store::Shared,
+        lease: None,
     };
     assert_eq!(read("by = 'principal'\nrate = '60/min'"), Ok(expected));
 }

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::{LONGEST, STRAY, Terms, charge, uncharged};
+use super::{LONGEST, STRAY, Terms, uncharged};
 use crate::limit::{Quota, Verdict};
 
 const SECOND: i64 = 1_000_000;
@@ -11,10 +11,15 @@ fn quota(requests: u64, window: i64, burst: u64) -> Quota {
     Quota { requests, window: Duration::from_micros(u64::try_from(window).unwrap()), burst }
 }
 
+fn charge(tat: Option<i64>, terms: Terms, now: i64) -> (Verdict, i64) {
+    super::charge(tat, terms, now, 1)
+}
+
 fn check(tat: Option<i64>, now: i64, allowed: bool, remaining: u64, retry_after: i64, reset: i64, after: i64) {
     let terms = Terms::from(quota(60, 60 * SECOND, 3));
     let span = |micros: i64| Duration::from_micros(u64::try_from(micros).unwrap());
-    let verdict = Verdict { allowed, remaining, retry_after: span(retry_after), reset: span(reset) };
+    let verdict =
+        Verdict { allowed, taken: u64::from(allowed), remaining, retry_after: span(retry_after), reset: span(reset) };
     assert_eq!(charge(tat, terms, now), (verdict, after), "tat {tat:?} now {now}");
 }
 
@@ -65,7 +70,38 @@ fn any_terms() -> impl Strategy<Value = Terms> {
         .prop_map(|(requests, window, burst)| quota(requests, window, burst).into())
 }
 
+#[test]
+fn takes_as_many_as_fit() {
+    let terms = Terms::from(quota(60, 60 * SECOND, 3));
+    let check = |tat: i64, take: u64, taken: u64, remaining: u64, after: i64| {
+        let (verdict, until) = super::charge(Some(tat), terms, 10 * SECOND, take);
+        assert_eq!((verdict.taken, verdict.remaining, until), (taken, remaining, after), "{tat} {take}");
+        assert_eq!(verdict.allowed, taken > 0);
+    };
+    check(13 * SECOND, 2, 0, 0, 13 * SECOND);
+    check(12 * SECOND + 1, 2, 0, 0, 12 * SECOND + 1);
+    check(12 * SECOND, 2, 1, 0, 13 * SECOND);
+    check(11 * SECOND, u64::MAX, 2, 0, 13 * SECOND);
+    check(0, 2, 2, 1, 12 * SECOND);
+    check(0, 0, 1, 2, 11 * SECOND);
+}
+
 proptest! {
+    /// To take many is to take one many times.
+    #[test]
+    fn taking_many_is_taking_one_many_times(
+        terms in any_terms(), tat in 0i64..4 * STRAY, now in 0i64..2 * STRAY, take in 1u64..60,
+    ) {
+        let (many, after) = super::charge(Some(tat), terms, now, take);
+        let (mut cell, mut passed) = (tat, 0);
+        for _ in 0..take {
+            let (verdict, next) = charge(Some(cell), terms, now);
+            passed += u64::from(verdict.allowed);
+            cell = next;
+        }
+        prop_assert_eq!((many.taken, after), (passed, cell));
+    }
+
     /// In every stretch of the trace: at most the burst and what its time has earned.
     #[test]
     fn never_admits_more_than_the_quota_in_any_window(

@@ -13,7 +13,7 @@ fn at(millis: u64) -> Now {
 }
 
 fn charge(key: &str, requests: u64, burst: u64) -> Charge {
-    Charge { key: key.into(), quota: Quota { requests, window: Duration::from_secs(requests), burst } }
+    Charge::one(key.into(), Quota { requests, window: Duration::from_secs(requests), burst })
 }
 
 /// One request a second.

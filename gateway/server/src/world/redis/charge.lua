@@ -1,9 +1,10 @@
--- Charges every cell of KEYS, or none when one refuses: the arithmetic of core's `limit::gcra`, step by step.
+-- Charges every cell of KEYS as many requests as fit of those it is to take, or none when one has room for none: the
+-- arithmetic of core's `limit::gcra`, step by step.
 -- Every number here is an integer below 2^53, which a double holds exactly.
 --
 -- ARGV[1]: now in microseconds, for the contract suite alone; empty, and it is the server's own time.
--- Then, for each key: interval and tolerance, in microseconds.
--- Answers four integers for each key: allowed (1 or 0), remaining, retry_after and reset in microseconds.
+-- Then, for each key: interval and tolerance, in microseconds, and how many requests to take.
+-- Answers five integers for each key: allowed (1 or 0), taken, remaining, retry_after and reset in microseconds.
 
 local STRAY = 60000000
 local LATEST = 4503599627370496
@@ -30,18 +31,25 @@ local function keep(key, tat)
   redis.call('SET', key, string.format('%.0f', tat), 'PX', string.format('%.0f', left))
 end
 
-local kept, after, refused = {}, {}, {}
+local function terms_of(i)
+  return tonumber(ARGV[3 * i - 1]), tonumber(ARGV[3 * i]), tonumber(ARGV[3 * i + 1])
+end
+
+local kept, after, refused, taken = {}, {}, {}, {}
 local last = {}
 local all = true
 for i, key in ipairs(KEYS) do
-  local interval, tolerance = tonumber(ARGV[2 * i]), tonumber(ARGV[2 * i + 1])
+  local interval, tolerance, take = terms_of(i)
   local raw = redis.call('GET', key)
   kept[i] = raw and (tonumber(raw) or -1)
   -- The same key twice in one call: the second charge stands on the first.
   local ahead = ahead_of(last[key] or kept[i], tolerance)
-  if ahead + interval <= tolerance then
-    after[i] = now + ahead + interval
+  local room = math.floor((tolerance - ahead) / interval)
+  if room >= 1 then
+    taken[i] = math.max(1, math.min(take, room))
+    after[i] = now + ahead + interval * taken[i]
   else
+    taken[i] = 0
     refused[i] = ahead + interval - tolerance
     after[i] = now + ahead
     all = false
@@ -51,7 +59,7 @@ end
 
 local answer = {}
 for i, key in ipairs(KEYS) do
-  local interval, tolerance = tonumber(ARGV[2 * i]), tonumber(ARGV[2 * i + 1])
+  local interval, tolerance = terms_of(i)
   local ahead = after[i] - now
   if all then
     keep(key, after[i])
@@ -61,6 +69,7 @@ for i, key in ipairs(KEYS) do
     keep(key, after[i])
   end
   answer[#answer + 1] = refused[i] and 0 or 1
+  answer[#answer + 1] = all and taken[i] or 0
   -- A quota that has shrunk can leave a cell further ahead than it tolerates now.
   answer[#answer + 1] = math.max(math.floor((tolerance - ahead) / interval), 0)
   answer[#answer + 1] = refused[i] or 0

@@ -8,17 +8,19 @@ use super::{NoSuchRedis, RedisCounters, SCRIPT, verdicts};
 #[test]
 fn refuses_answers_of_another_shape() {
     assert_eq!(verdicts(&[], 1), None);
-    assert_eq!(verdicts(&[1, 2, 3], 1), None);
-    assert_eq!(verdicts(&[1, 2, 3, 4, 5], 1), None);
-    assert_eq!(verdicts(&[1, 2, 3, 4, 1, 2, 3, 4], 1), None);
-    assert_eq!(verdicts(&[1, -1, 0, 0], 1), None);
+    assert_eq!(verdicts(&[1, 1, 2, 3], 1), None);
+    assert_eq!(verdicts(&[1, 1, 2, 3, 4, 5], 1), None);
+    assert_eq!(verdicts(&[1, 1, 2, 3, 4, 1, 1, 2, 3, 4], 1), None);
+    assert_eq!(verdicts(&[1, 1, -1, 0, 0], 1), None);
+    assert_eq!(verdicts(&[1, -1, 1, 0, 0], 1), None);
     let verdict = Verdict {
         allowed: false,
+        taken: 0,
         remaining: 2,
         retry_after: Duration::from_micros(3),
         reset: Duration::from_micros(4),
     };
-    assert_eq!(verdicts(&[0, 2, 3, 4], 1), Some(vec![verdict]));
+    assert_eq!(verdicts(&[0, 0, 2, 3, 4], 1), Some(vec![verdict]));
 }
 
 #[tokio::test]
