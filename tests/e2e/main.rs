@@ -32,6 +32,7 @@ mod observe;
 mod pages;
 mod paths;
 mod reload;
+mod replicas;
 mod resources;
 mod slow;
 mod streams;

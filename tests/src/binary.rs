@@ -110,16 +110,6 @@ pub fn spawn(folder: &Path, arguments: &[&str]) -> Running {
     spawn_with(folder, arguments, &[])
 }
 
-/// The same, where no file may grow beyond `kib` KiB: what a full disk is like to whoever writes.
-pub fn spawn_on_a_small_disk(folder: &Path, kib: u32, arguments: &[&str]) -> Running {
-    // Without the trap the system would kill it, as no full disk does. `ulimit` counts blocks of 512 bytes.
-    let limited = r#"trap "" XFSZ; ulimit -f "$1"; shift; exec "$@""#;
-    let (blocks, program) = ((2 * kib).to_string(), path());
-    let mut shell = Command::new("sh");
-    shell.args(["-c", limited, "sh", &blocks]).arg(program).args(arguments);
-    start(&mut prepare(shell, folder))
-}
-
 /// The same, with these variables set.
 pub fn spawn_with(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Running {
     start(&mut command(folder, arguments, variables))

@@ -19,7 +19,7 @@ use crate::authorize::{Denied, Direct, Grant, Policies, PolicyFault, Source};
 use crate::identify::{Identify, Identity, Principal};
 use crate::refusal::{Code, Refusal};
 
-pub use config::{AdminConfig, Role};
+pub use config::{AdminConfig, IfMatch, Role};
 
 /// Policies for whoever writes none.
 pub const POLICIES: &str = include_str!("../../../policies/admin.cedar");

@@ -10,7 +10,9 @@ mod decisions;
 mod frame;
 mod health;
 mod input;
+pub(crate) mod key_file;
 mod keys;
+mod named;
 mod openapi;
 mod operation;
 mod policies;
@@ -27,7 +29,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
 use axum::Router;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::get;
 use axum_server::accept::DefaultAcceptor;
 use axum_server::tls_rustls::RustlsAcceptor;
@@ -40,7 +42,7 @@ use crate::world::backups::Backups;
 use crate::world::jwks::Jwks;
 use crate::world::store::Stored;
 
-pub(crate) use access::{ensure_key, mint};
+pub(crate) use access::mint;
 pub(crate) use tls::TlsSlot;
 
 /// What the handlers share. Cheap to clone.
@@ -78,6 +80,7 @@ pub(crate) async fn serve(admin: Admin, listener: TcpListener, tls: TlsSlot, sto
         .fallback(problem::not_found)
         .method_not_allowed_fallback(problem::method_not_allowed)
         .layer(from_fn_with_state(admin.clone(), access::check_host))
+        .layer(from_fn(named::named))
         .with_state(admin);
     let handle = axum_server::Handle::new();
     tokio::spawn(shut_down(handle.clone(), stopped));
@@ -103,6 +106,7 @@ pub(crate) async fn serve_probes(admin: Admin, listener: TcpListener, stopped: w
         .route("/readyz", get(health::readyz))
         .fallback(problem::not_found)
         .method_not_allowed_fallback(problem::method_not_allowed)
+        .layer(from_fn(named::named))
         .with_state(admin);
     let handle = axum_server::Handle::new();
     tokio::spawn(shut_down(handle.clone(), stopped));

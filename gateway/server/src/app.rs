@@ -117,7 +117,7 @@ impl Gateway {
         let data = snapshot.data_dir();
         let store = Box::pin(world::store(&snapshot, &clock)).await.map_err(StartError::World)?;
         let admin_key_file =
-            admin::ensure_key(&store.admin_key, &data, clock.now()).await.map_err(StartError::World)?;
+            admin::key_file::ensure(&store.admin_key, &data, clock.now().wall).await.map_err(StartError::World)?;
         let local: Arc<dyn Counters> = Arc::new(MemoryCounters::default());
         let shared_counters = world::counters(snapshot.counters(), &local).map_err(StartError::World)?;
         let places = Places { root: snapshot.root().to_owned(), copies: data.join("jwks") };

@@ -51,6 +51,9 @@ pub(crate) fn cores() -> usize {
 
 /// What outlasts the process.
 pub(crate) async fn store(snapshot: &Snapshot, clock: &Arc<dyn Clock>) -> Result<store::Stored, String> {
+    if let Some(file) = snapshot.store().file() {
+        sqlite::must_be_writable(&snapshot.root().join(file)).map_err(|error| error.to_string())?;
+    }
     let opened = open(snapshot.store(), snapshot.root(), clock).await?;
     store::Stored::open(opened).await.map_err(|error| format!("the store: {error}"))
 }

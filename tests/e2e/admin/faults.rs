@@ -48,6 +48,9 @@ async fn every_other_fault_has_its_code() {
     let mut admin = site.admin().await;
     let operator = operator(&site);
     let auth: &[(&str, &str)] = &[("authorization", &operator)];
+    let mut ids = std::collections::BTreeSet::new();
+    // Nobody's ids are believed.
+    let auth = &[auth, &[("x-request-id", "somebody-elses")]].concat()[..];
     let large = format!("{{\"name\":\"{}\"}}", "a".repeat(300 * 1024));
     for (method, path, body, status, code) in [
         ("POST", "/v1/keys", "", 400, "invalid_json"),
@@ -73,6 +76,11 @@ async fn every_other_fault_has_its_code() {
         let problem = answer.json();
         let kind = format!("/_portcullis/refusals/{code}");
         assert_eq!((&problem["status"], &problem["type"]), (&json!(status), &json!(kind)), "{method} {path}");
+        // By what the operator finds it in the log.
+        let id = problem["instance"].as_str().unwrap();
+        assert!(id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit()), "{method} {path}: {problem:#}");
+        assert_eq!((&problem["request_id"], answer.header("x-request-id")), (&json!(id), Some(id)), "{method} {path}");
+        assert!(ids.insert(id.to_owned()), "{method} {path}: {id} was another's");
         if status == 405 {
             assert!(answer.header("allow").is_some(), "{method} {path}: {answer:#?}");
         }

@@ -60,6 +60,44 @@ async fn a_change_that_was_meant_for_another_version_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn where_versions_must_be_named_a_change_that_names_none_is_refused() {
+    let site =
+        Setup::new().route("home", "GET /", "read", "").section("[admin]\nif_match = \"required\"\n").start().await;
+    let mut admin = site.admin().await;
+    let operator = operator(&site);
+    let auth: &[(&str, &str)] = &[("authorization", &operator), ("content-type", "application/json")];
+    // What is made has no version yet.
+    let key = make(&site, &json!({ "name": "k" })).await;
+    let path = format!("/v1/keys/{}", key["id"].as_str().unwrap());
+    let (rotate, tried) = (format!("{path}/rotate"), format!("{path}?dry_run=true"));
+    let changes = [
+        ("PATCH", &path, r#"{"name":"other"}"#),
+        ("POST", &rotate, "{}"),
+        ("DELETE", &tried, ""),
+        ("DELETE", &path, ""),
+    ];
+    for (method, path, body) in changes {
+        let refused = admin.send(method, path, auth, body).await;
+        assert_eq!(refused.problem(), (428, "precondition_required".to_owned()), "{method} {path}");
+    }
+    assert_eq!(site.gateway.store().audit(0, 100).await.unwrap().len(), 2);
+    let mut tag = admin.get(&path, auth).await.header("etag").unwrap().to_owned();
+    for (method, path, body) in changes {
+        let fields = [auth, &[("if-match", tag.as_str())]].concat();
+        let done = admin.send(method, path, &fields, body).await;
+        assert_eq!(done.status, 200, "{method} {path}: {done:#?}");
+        tag = done.header("etag").unwrap().to_owned();
+    }
+    let key = make(&site, &json!({ "name": "k" })).await;
+    site.name_admin();
+    let id = key["id"].as_str().unwrap();
+    let ran = site.command(&["keys", "revoke", id]).await;
+    assert!(ran.code == Some(1) && ran.stderr.starts_with("428 Precondition Required: "), "{ran:#?}");
+    let ran = site.command(&["keys", "revoke", id, "--if-match", "*"]).await;
+    assert_eq!(ran.code, Some(0), "whatever there is: {ran:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_document_describes_every_route_and_is_valid() {
     let site = Setup::new().route("home", "GET /", "read", "").start().await;
     let mut admin = site.admin().await;

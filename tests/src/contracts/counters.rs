@@ -11,6 +11,8 @@ use portcullis_core::limit::{Charge, Leases, Quota, Verdict};
 use portcullis_core::moment::Now;
 use portcullis_core::ports::Counters;
 
+use crate::random::Random;
+
 /// How time goes in a trace.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Steps {
@@ -169,19 +171,5 @@ fn random_scale(random: &mut Random) -> u64 {
         3..6 => 3_000,
         6..9 => 3_000_000,
         _ => 300_000_000,
-    }
-}
-
-/// `SplitMix64`: small, seeded, the same everywhere.
-struct Random(u64);
-
-impl Random {
-    /// Below `bound`, which is at least 1.
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ (mixed >> 31)) % bound.max(1)
     }
 }

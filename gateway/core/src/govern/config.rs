@@ -27,6 +27,9 @@ pub struct AdminConfig {
     /// Names by which the admin listener is reached besides those of this machine.
     #[validate(length(max = 16))]
     pub hosts: Vec<String>,
+    /// Whether a change of one thing must say by `If-Match` which version it is meant for. Where it is `required`, one
+    /// that does not is 428.
+    pub if_match: IfMatch,
     /// Connections open at once on the admin listener; further ones are closed at once.
     #[validate(range(min = 4, max = 10_000))]
     pub max_connections: u32,
@@ -40,9 +43,21 @@ impl Default for AdminConfig {
             roles: BTreeMap::new(),
             project_claim: "project".to_owned(),
             hosts: Vec::new(),
+            if_match: IfMatch::Optional,
             max_connections: 128,
         }
     }
+}
+
+/// Whether a change must name the version it is meant for.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum IfMatch {
+    /// One that names none is meant for whatever there is.
+    #[default]
+    Optional,
+    /// `*` names whatever there is, too.
+    Required,
 }
 
 /// What an administrator is to the gateway.

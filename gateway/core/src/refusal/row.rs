@@ -58,6 +58,13 @@ pub const ADMIN_ONLY: &[Row] = &[
         remedy: "Read it again, look at what has changed, and send the `ETag` you get then.",
     },
     Row {
+        name: "precondition_required",
+        status: 428,
+        title: "Precondition required",
+        detail: "This gateway wants every change to name the version it is meant for (`admin.if_match`).",
+        remedy: "Read it, and send its `ETag` in `If-Match`; `*` is whatever there is.",
+    },
+    Row {
         name: "idempotency_key_reused",
         status: 422,
         title: "Idempotency key reused",

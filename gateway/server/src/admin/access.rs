@@ -2,7 +2,6 @@
 //! `[admin]` takes; from a client that names this listener.
 
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use axum::extract::{Request, State};
@@ -12,26 +11,12 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use portcullis_core::govern::Administrator;
 use portcullis_core::identify::{KEY_PREFIX, KeyText, Minted, Principal};
-use portcullis_core::moment::Now;
 use portcullis_core::request::{Authority, CanonicalPath, DeclaredBody, Request as Asked, Scheme};
 
 use super::Admin;
 use super::problem::Refused;
 use crate::control::Published;
 use crate::world::random;
-use crate::world::store::{AdminKey, Claim};
-
-/// Makes the admin key when the store has none, and writes it to `admin.key` in `data`, mode 0600.
-pub(crate) async fn ensure_key(kept: &AdminKey, data: &Path, now: Now) -> Result<PathBuf, String> {
-    let file = data.join("admin.key");
-    let key = mint("admin")?;
-    let made = kept.claim(key.hash, "gateway", now.wall).await.map_err(|error| error.to_string())?;
-    if made == Claim::Made {
-        let text = format!("{}\n", key.text.expose());
-        portcullis_certs::write_private(&file, text.as_bytes()).map_err(|error| error.to_string())?;
-    }
-    Ok(file)
-}
 
 /// A fresh key of the environment `env`.
 pub(crate) fn mint(env: &str) -> Result<Minted, String> {

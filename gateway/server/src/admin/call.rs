@@ -6,8 +6,9 @@ use std::sync::Arc;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use portcullis_core::govern::{Administrator, Subject};
+use portcullis_core::govern::{Administrator, IfMatch, Subject};
 
+use super::operation::{Facts, PRECONDITION_REQUIRED};
 use super::problem::Refused;
 use crate::control::Published;
 
@@ -88,6 +89,20 @@ impl Call {
             )),
         }
     }
+}
+
+/// Where `admin.if_match` wants the version to be named: a change that names none is refused.
+///
+/// # Errors
+/// 428.
+pub(super) fn must_name_a_version(call: &Call, facts: &Facts) -> Result<(), Refused> {
+    let wanted = call.published.snapshot.admin().if_match;
+    if wanted == IfMatch::Optional || !facts.is_versioned() || call.if_match.is_some() {
+        return Ok(());
+    }
+    let (_, code) = PRECONDITION_REQUIRED;
+    let detail = "`admin.if_match` is `required`: send the `ETag` of what is to be changed in `If-Match`";
+    Err(Refused::new(StatusCode::PRECONDITION_REQUIRED, code, detail))
 }
 
 /// Weak tags never match (RFC 9110 §13.1.1).

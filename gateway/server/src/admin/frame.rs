@@ -16,7 +16,7 @@ use portcullis_core::govern::{KeyFacts, Subject};
 use serde::Deserialize;
 
 use super::again::Keyed;
-use super::call::{Call, DRY_RUN, Purpose};
+use super::call::{self, Call, DRY_RUN, Purpose};
 use super::operation::{About, Facts, Rehearsal};
 use super::problem::Refused;
 use super::{Admin, access, query};
@@ -58,6 +58,7 @@ async fn prepare(admin: &Admin, facts: &Facts, request: Request) -> Result<(Requ
     let body = if facts.method == Method::GET { Bytes::new() } else { whole(facts, &parts, body).await? };
     let call = Call::new(who, peer, purpose, published, &parts.headers)?;
     permitted(admin, facts, &call, &mut parts, &body).await?;
+    call::must_name_a_version(&call, facts)?;
     let credential = access::shown(&parts.headers).unwrap_or_default();
     let keyed = match facts.rehearsal {
         Rehearsal::NoNeed => None,

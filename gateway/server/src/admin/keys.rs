@@ -61,12 +61,12 @@ pub(super) fn operations() -> Vec<Operation> {
             .answers::<Shown>(200)
             .refuses(404, "key_not_found")
             .refuses(409, "key_revoked")
-            .refuses(412, "precondition_failed"),
+            .versioned(),
         Operation::delete("/v1/keys/{id}", "revokeKey", "Revokes an API key, at once. The record stays.", revoke)
             .about(About::Key)
             .answers::<Shown>(200)
             .refuses(404, "key_not_found")
-            .refuses(412, "precondition_failed"),
+            .versioned(),
         Operation::post(
             "/v1/keys/{id}/rotate",
             "rotateKey",
@@ -78,7 +78,7 @@ pub(super) fn operations() -> Vec<Operation> {
         .answers::<Shown>(200)
         .refuses(404, "key_not_found")
         .refuses(409, "key_revoked")
-        .refuses(412, "precondition_failed"),
+        .versioned(),
     ]
 }
 

@@ -129,6 +129,11 @@ fn parameters(facts: &Facts) -> Vec<Value> {
             "schema": { "type": "string", "minLength": 1, "maxLength": 255 },
             "description": "For 24 hours the same request with the same key is answered again, and not done again." }));
     }
+    if facts.is_versioned() {
+        parameters.push(json!({ "name": "If-Match", "in": "header", "schema": { "type": "string" },
+            "description": "The `ETag` of the version that the change is meant for, or `*`. Demanded where \
+                `admin.if_match` is `required`." }));
+    }
     parameters
 }
 

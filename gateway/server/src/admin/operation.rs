@@ -44,6 +44,16 @@ pub(super) struct Facts {
     pub(super) refusals: Vec<(u16, &'static str)>,
 }
 
+/// Where the version must be named and is not.
+pub(super) const PRECONDITION_REQUIRED: (u16, &str) = (428, "precondition_required");
+
+impl Facts {
+    /// Whether it changes one thing that has an `ETag`.
+    pub(super) fn is_versioned(&self) -> bool {
+        self.refusals.contains(&PRECONDITION_REQUIRED)
+    }
+}
+
 /// What the policies are asked about.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum About {
@@ -169,6 +179,11 @@ impl Operation {
     pub(super) fn answers_nothing(mut self, status: u16) -> Self {
         self.facts.answers.push((status, Content::Nothing));
         self
+    }
+
+    /// It changes one thing that has an `ETag`; a change says by `If-Match` which version it is meant for, where it must.
+    pub(super) fn versioned(self) -> Self {
+        self.refuses(412, "precondition_failed").refuses(PRECONDITION_REQUIRED.0, PRECONDITION_REQUIRED.1)
     }
 
     /// It may refuse with this code, besides those of [`super::openapi::USUAL`].

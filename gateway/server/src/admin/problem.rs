@@ -44,8 +44,12 @@ pub(super) struct Document {
     status: u16,
     /// What happened here.
     detail: String,
+    /// By what the operator finds the call in the log; the answer's `X-Request-Id`.
+    instance: &'static str,
     /// Stable; `docs/refusals.md` lists them.
     code: &'static str,
+    /// The same as `instance`.
+    request_id: &'static str,
     /// What is wrong with the input, one by one; at most 10, and never a value that was sent.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<Value>,
@@ -56,6 +60,8 @@ pub(super) struct Document {
 pub(super) struct Unknown;
 
 pub(super) const OUTCOME_UNKNOWN: &str = "outcome_unknown";
+
+pub(super) const MEDIA_TYPE: &str = "application/problem+json";
 
 /// At most this many faults are told.
 const MOST_FAULTS: usize = 10;
@@ -156,12 +162,15 @@ impl IntoResponse for Refused {
             title: self.status.canonical_reason().unwrap_or("Refused"),
             status: self.status.as_u16(),
             detail: self.detail,
+            // Put in by whoever names the call.
+            instance: "",
             code: self.code,
+            request_id: "",
             errors: self.errors,
         };
         let mut response = (self.status, Json(document)).into_response();
         let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if self.status == StatusCode::UNAUTHORIZED {
             // RFC 6750 §3: where nothing was shown, the challenge names no error.

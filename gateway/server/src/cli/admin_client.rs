@@ -13,6 +13,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use serde_json::{Value, json};
 
+use crate::admin::key_file;
 use crate::world::files::Disk;
 use crate::world::random::{self, NoRandomness};
 use pinned::Trusted;
@@ -51,7 +52,7 @@ impl AdminClient {
             leaves.push(leaf.ok_or_else(|| format!("`{}` holds no certificate in PEM", path.display()))?);
         }
         let http = client(pinned::client(Trusted::These(leaves)).map_err(|error| error.to_string())?)?;
-        let key_file = loaded.config.store.folder(&loaded.root).join("admin.key");
+        let key_file = key_file::place(&loaded.config.store.folder(&loaded.root));
         let key = std::env::var("PORTCULLIS_ADMIN_KEY").ok().or_else(|| {
             let text = std::fs::read_to_string(&key_file).ok()?;
             Some(text.trim().to_owned())
@@ -161,7 +162,8 @@ impl AdminClient {
             request = request.header("idempotency-key", again);
         }
         if let Some(tag) = &ask.if_match {
-            request = request.header("if-match", format!("\"{}\"", tag.trim_matches('"')));
+            let tag = if tag == "*" { tag.clone() } else { format!("\"{}\"", tag.trim_matches('"')) };
+            request = request.header("if-match", tag);
         }
         if let Some(body) = &ask.body {
             request = request.header("content-type", "application/json").body(body.to_string());

@@ -77,9 +77,8 @@ enum Verb {
         clear: Vec<Field>,
         #[command(flatten)]
         change: Change,
-        /// Only if nobody has changed it since: the `ETag` that the admin API gave.
-        #[arg(long, value_name = "ETAG")]
-        if_match: Option<String>,
+        #[command(flatten)]
+        version: Version,
     },
     /// Give a key another secret and print it, once; the id stays.
     Rotate {
@@ -95,6 +94,8 @@ enum Verb {
         expires_in: Option<String>,
         #[command(flatten)]
         change: Change,
+        #[command(flatten)]
+        version: Version,
         /// Write the secret to this new file, mode 0600, and not to stdout.
         #[arg(long, value_name = "FILE")]
         secret_file: Option<PathBuf>,
@@ -107,6 +108,8 @@ enum Verb {
         id: String,
         #[command(flatten)]
         change: Change,
+        #[command(flatten)]
+        version: Version,
     },
     /// Find our keys in files; exit 1 when there are some. Shows their ids, never the secrets.
     Scan(scan::Args),
@@ -119,9 +122,22 @@ struct Change {
     dry_run: bool,
 }
 
+#[derive(Debug, clap::Args)]
+struct Version {
+    /// Only if nobody has changed it since: the `ETag` that the admin API gave, or `*` for whatever there is.
+    #[arg(long, value_name = "ETAG")]
+    if_match: Option<String>,
+}
+
 impl Change {
     fn target(&self, path: String) -> String {
         if self.dry_run { path + "?dry_run=true" } else { path }
+    }
+}
+
+impl Version {
+    fn of(&self, ask: Ask) -> Ask {
+        Ask { if_match: self.if_match.clone(), ..ask }
     }
 }
 
@@ -188,7 +204,7 @@ fn asked(verb: &Verb) -> Result<(&Reach, Ask, Option<&PathBuf>), String> {
             (reach, Ask::get(&format!("/v1/keys{query}")), None)
         }
         Verb::Show { reach, id } => (reach, Ask::get(&format!("/v1/keys/{id}")), None),
-        Verb::Patch { reach, id, whole, name, terms, expires_in, clear, change, if_match } => {
+        Verb::Patch { reach, id, whole, name, terms, expires_in, clear, change, version } => {
             body.extend(
                 whole.iter().filter_map(Value::as_object).flatten().map(|(name, value)| (name.clone(), value.clone())),
             );
@@ -204,17 +220,17 @@ fn asked(verb: &Verb) -> Result<(&Reach, Ask, Option<&PathBuf>), String> {
                 return Err("nothing is to be changed: name what, as in `--role readers` or `--clear plan`".to_owned());
             }
             let target = change.target(format!("/v1/keys/{id}"));
-            (reach, Ask { if_match: if_match.clone(), ..Ask::new(Method::PATCH, target, Some(body.into())) }, None)
+            (reach, version.of(Ask::new(Method::PATCH, target, Some(body.into()))), None)
         }
-        Verb::Rotate { reach, id, overlap, expires_in, change, secret_file } => {
+        Verb::Rotate { reach, id, overlap, expires_in, change, version, secret_file } => {
             set(&mut body, "overlap", overlap);
             set(&mut body, "expires_in", expires_in);
             let target = change.target(format!("/v1/keys/{id}/rotate"));
-            let ask = Ask::new(Method::POST, target, Some(body.into()));
+            let ask = version.of(Ask::new(Method::POST, target, Some(body.into())));
             (reach, ask, secret_file.as_ref().filter(|_| !change.dry_run))
         }
-        Verb::Revoke { reach, id, change } => {
-            (reach, Ask::new(Method::DELETE, change.target(format!("/v1/keys/{id}")), None), None)
+        Verb::Revoke { reach, id, change, version } => {
+            (reach, version.of(Ask::new(Method::DELETE, change.target(format!("/v1/keys/{id}")), None)), None)
         }
         Verb::Scan(_) => return Err("this asks nobody".to_owned()),
     })

@@ -10,6 +10,7 @@ use portcullis_core::ports::Clock;
 use serde_json::json;
 
 use super::{ConfigArg, FINDING, FINE, Format, complain, runtime};
+use crate::admin::key_file;
 use crate::world::clock::SystemClock;
 use crate::world::files::Disk;
 use crate::world::store::{AuditVerdict, Store, Stored, audit, migrate};
@@ -118,13 +119,9 @@ pub(super) fn admin(args: AdminArgs) -> u8 {
     done(async move {
         let AdminVerb::ResetKey { config } = args.verb;
         let place = Place::there(&config)?;
-        let key = crate::admin::mint("admin")?;
         let stored = Stored::open(place.open().await?).await.map_err(|error| error.to_string())?;
         let now = SystemClock::start().now().wall;
-        let file = place.config.folder(&place.root).join("admin.key");
-        stored.admin_key.replace(key.hash, "command line", now).await.map_err(|error| error.to_string())?;
-        let text = format!("{}\n", key.text.expose());
-        portcullis_certs::write_private(&file, text.as_bytes()).map_err(|error| error.to_string())?;
+        let file = key_file::reset(&stored.admin_key, &place.config.folder(&place.root), now).await?;
         println!("{}", file.display());
         Ok(FINE)
     })

@@ -52,6 +52,15 @@ pub(crate) fn inspect(path: &Path) -> Result<(), OpenError> {
     open::inspect(path).map_err(|error| OpenError::new(path, error))
 }
 
+/// Whether the store's file can be written. One that is not there is fine.
+///
+/// # Errors
+/// [`StoreError::ReadOnly`], which only a gateway must mind: a store on a file system that went bad can still be read,
+/// checked and moved elsewhere.
+pub(crate) fn must_be_writable(path: &Path) -> Result<(), OpenError> {
+    open::must_be_writable(path).map_err(|error| OpenError::new(path, error))
+}
+
 /// Writes a whole copy of the store at `path` into the new file `copy`, mode 0600, while others go on using it.
 pub(crate) fn backup(path: &Path, copy: &Path) -> Result<(), OpenError> {
     open::backup(path, copy).map_err(|error| OpenError::new(path, error))

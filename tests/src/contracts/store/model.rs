@@ -10,21 +10,9 @@ use portcullis_core::ports::Clock;
 use portcullis_server::world::store::{Commit, Draft, Expect, Kind, Listing, Record, StoreError, Write};
 
 use super::Replicas;
+use crate::random::Random;
 
 const KINDS: [Kind; 2] = [Kind::Session, Kind::ApiKey];
-
-/// The same run for the same seed.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, most: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % most
-    }
-}
 
 #[derive(Default)]
 struct Table(BTreeMap<(&'static str, String), Record>);

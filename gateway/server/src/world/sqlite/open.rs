@@ -62,6 +62,17 @@ pub(super) fn inspect(path: &Path) -> Result<(), StoreError> {
     if check == "ok" { Ok(()) } else { Err(StoreError::Damaged(check)) }
 }
 
+/// Whether a file that is there can be written: where it cannot, `SQLite` opens it all the same, and fails at the first
+/// write.
+pub(super) fn must_be_writable(path: &Path) -> Result<(), StoreError> {
+    if !path.exists() {
+        return Ok(());
+    }
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    if connection.is_readonly(rusqlite::MAIN_DB)? { Err(StoreError::ReadOnly) } else { Ok(()) }
+}
+
 /// A copy that is of one instant, in one file.
 pub(super) fn backup(path: &Path, copy: &Path) -> Result<(), StoreError> {
     let connection = open(path)?;

@@ -83,6 +83,7 @@ impl RevocationList {
             return Err(StoreError::Failed(format!("the list of revocations has {MOST} entries, and no more fit")));
         }
         let draft = draft(&entry)?;
+        let added = entry.clone();
         let word = AuditEntry {
             at: entry.created_at,
             actor: actor.to_owned(),
@@ -92,7 +93,10 @@ impl RevocationList {
             after: Some(audit::hash(&draft.body)),
         };
         self.0.store.commit(Commit::put(draft, Expect::Absent).audited(word)).await?;
-        self.0.read().await
+        if self.0.read().await.is_err() {
+            self.0.note_here(added);
+        }
+        Ok(())
     }
 
     /// Takes an entry off the list; `None`: no such entry.
@@ -112,7 +116,10 @@ impl RevocationList {
                 Err(StoreError::Conflict) => {}
                 Err(error) => return Err(error),
                 Ok(_) => {
-                    self.0.read().await?;
+                    // It is done: whoever cannot see it yet goes on refusing until the list can be read.
+                    if self.0.read().await.is_err() {
+                        self.0.changed.notify_one();
+                    }
                     return Ok(Some(()));
                 }
             }
@@ -143,6 +150,19 @@ impl RevocationList {
 }
 
 impl Inner {
+    /// Puts an entry in force that is in the store, though the list cannot be read there now.
+    fn note_here(&self, entry: Revocation) {
+        let mut in_force = self.in_force.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut list = Revocations::clone(&self.current.load());
+        if note_entry(&mut list, entry).is_ok() {
+            // No reading that was begun before knows of it.
+            *in_force = self.begun.fetch_add(1, Ordering::SeqCst) + 1;
+            self.current.store(Arc::new(list));
+        }
+        drop(in_force);
+        self.changed.notify_one();
+    }
+
     /// Puts the list as it stands in the store in force, unless a reading that was begun later is already.
     async fn read(&self) -> Result<(), StoreError> {
         let turn = self.begun.fetch_add(1, Ordering::SeqCst) + 1;
@@ -174,7 +194,10 @@ impl RevokedTokens for RevocationList {
 }
 
 fn note(list: &mut Revocations, record: &Record) -> Result<(), StoreError> {
-    let entry: Revocation = parsed(record)?;
+    note_entry(list, parsed(record)?)
+}
+
+fn note_entry(list: &mut Revocations, entry: Revocation) -> Result<(), StoreError> {
     let what = match (entry.jti, entry.sub, entry.before) {
         (Some(id), ..) => Revoked::Id(id.into()),
         (None, Some(subject), Some(before)) => Revoked::Subject { subject: subject.into(), before },

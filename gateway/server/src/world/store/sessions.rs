@@ -166,18 +166,21 @@ impl SessionList {
         before: Moment,
         entry: Option<AuditEntry>,
     ) -> Result<usize, StoreError> {
-        let mut ended = 0;
+        let (mut ended, mut written) = (0, false);
         let (mut cursor, mut entry) = (None::<String>, entry);
         loop {
             let limit = u32::try_from(Commit::MOST_WRITES).unwrap_or(1);
             let listing = Listing { kind: Kind::Session, tag, limit, cursor: cursor.as_deref() };
-            let page = self.0.store.list(listing).await?;
+            let page = self.0.store.list(listing).await.map_err(|error| partly(written, error))?;
             let gone: Vec<_> = page.records.into_iter().filter(|record| record.created_at < before).collect();
-            ended += gone.len();
             let writes: Vec<Write> = gone.into_iter().map(|record| remove(record.id)).collect();
-            if !writes.is_empty() || entry.is_some() {
-                self.0.store.commit(Commit { writes, audit: entry.take() }).await?;
+            let many = writes.len();
+            if many > 0 || entry.is_some() {
+                let commit = Commit { writes, audit: entry.take() };
+                self.0.store.commit(commit).await.map_err(|error| partly(written, error))?;
+                written = true;
             }
+            ended += many;
             cursor = page.next;
             if cursor.is_none() {
                 return Ok(ended);
@@ -291,6 +294,11 @@ fn of_sid(alias: &str, sid: &str) -> String {
 
 fn remove(id: Arc<str>) -> Write {
     Write::Remove { kind: Kind::Session, id, expect: Expect::Any }
+}
+
+/// Where some have ended already, nobody may say that nothing was written.
+fn partly(written: bool, error: StoreError) -> StoreError {
+    if written { StoreError::Doubtful(format!("some sessions were ended before: {error}")) } else { error }
 }
 
 fn word(actor: &str, action: &'static str, subject: String, at: Moment) -> AuditEntry {

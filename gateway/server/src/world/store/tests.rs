@@ -1,3 +1,5 @@
+mod deaf;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
