@@ -29,6 +29,7 @@ impl Program {
     }
 
     /// Another on the same files and the same store, on ports of its own. Lay all of them before the first starts.
+    #[must_use]
     pub fn twin(&self, name: &str) -> Self {
         let (mut text, own) = (self.ground.files.read(FIRST), [("admin", self.admin), ("https", self.https)]);
         for (listener, address) in own {
