@@ -160,3 +160,32 @@ async fn a_provider_that_does_not_say_when_somebody_logged_in_there_proves_nothi
     let arrival = browser.follow("https://app.test/recent", "alice").await;
     assert_eq!((arrival.answer.status.as_u16(), &*arrival.url), (200, "https://app.test/recent"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_in_an_odd_spelling_is_nobodys_and_never_reaches_the_application() {
+    let idp = idp().await;
+    let site = site(&idp).await;
+    let browser = alice(&site).await;
+    let id = browser.cookie(SESSION).unwrap();
+    let (mut h1, mut h2) = (site.h1().await, site.h2().await);
+    for name in [
+        "+__Host-portcullis",
+        "%5F%5FHost-portcullis",
+        "%255F_Host-portcullis",
+        "__Host[portcullis",
+        "__host.portcullis",
+        "..Host-portcullis",
+        "\"__Host-portcullis\"",
+        "other=1 __Host-portcullis",
+        "other=1, __Host-portcullis",
+    ] {
+        let line = format!("theme=dark; {name}={id}");
+        for client in [&mut h1, &mut h2] {
+            let _ = site.upstream.requests();
+            assert_eq!(client.get("/page", &[("cookie", &line)]).await.status, 401, "{name}");
+            assert_eq!(client.get("/", &[("cookie", &line)]).await.status, 200, "{name}");
+            let seen = site.upstream.requests().pop().unwrap();
+            assert_eq!(seen.header("cookie"), Some("theme=dark"), "{name}");
+        }
+    }
+}

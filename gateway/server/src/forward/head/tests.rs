@@ -111,14 +111,39 @@ fn takes_its_own_cookies_out_however_they_are_spelt() {
         "__Host_portcullis=s",
         "__Host portcullis=s",
         "x=y, __Host-portcullis=s",
+        "x=y __Host-portcullis=s",
+        "x=y\t\"__Host-portcullis\"=s",
+        "+__Host-portcullis=s",
+        "%20__Host-portcullis=s",
+        "%00__Host-portcullis=s",
+        "%5F%5FHost-portcullis=s",
+        "%255F%25255fHost%252Dportcullis=s",
+        "..Host-portcullis=s",
+        "[_Host-portcullis=s",
+        "__Host[portcullis=s",
+        "__Host[portcullis]=s",
+        "__Host%5Bportcullis=s",
+        "__Host\u{e9}portcullis=s",
+        "__Host-portcullis[]=s",
+        "__Host-portcullis%3Ds",
+        "%3D__Host-portcullis=s",
     ] {
         let fields = [("cookie", format!("a=1; {pair}")), ("cookie", "b=2".to_owned()), ("cookie", pair.to_owned())];
         let fields: Vec<_> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
         assert_eq!(stripped(Peer::Stranger, &fields), ["cookie: a=1; b=2"], "{pair:?}");
     }
-    for pair in
-        ["host-portcullis=s", "__Hos%zz-portcullis=s", "x__Host-portcullis=s", "a=\"b\"", "p=__Host-portcullis=s"]
-    {
+    for pair in [
+        "host-portcullis=s",
+        "_host-portcullis=s",
+        "__Host=portcullis",
+        "__Hostportcullis=s",
+        "__Host-portculli=s",
+        "__Hos%zz-portcullis=s",
+        "x__Host-portcullis=s",
+        "a=\"b\"",
+        "p=__Host-portcullis=s",
+        "p=, , %",
+    ] {
         assert_eq!(stripped(Peer::Stranger, &[("cookie", pair)]), [format!("cookie: {pair}")]);
     }
 }
