@@ -2,7 +2,8 @@
 
 use jsonwebtoken::jwk::JwkSet;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
-use portcullis_tests::site::{AUDIENCE, Setup, Site};
+use portcullis_tests::keys::{self, Signer, jwks};
+use portcullis_tests::site::{AUDIENCE, ISSUER, Setup, Site};
 use portcullis_tests::upstream::Recorded;
 use serde_json::{Value, json};
 
@@ -84,4 +85,38 @@ async fn the_assertion_verifies_with_the_published_keys_and_is_kept() {
     assert_eq!(again.header("x-portcullis-assertion"), Some(text.as_str()), "the same statement is used again");
     let other = seen(&site, &site.claims("rita", &["readers", "more"])).await;
     assert_ne!(other.header("x-portcullis-assertion"), Some(text.as_str()), "other groups are another statement");
+}
+
+/// What docs/callers.md says of them.
+#[tokio::test(flavor = "multi_thread")]
+async fn two_of_one_name_are_told_apart_by_the_assertion() {
+    let other = Signer::new(keys::Algorithm::Es256, "other-key");
+    let source = |alias: &str, issuer: &str, file: &str| {
+        format!("[tokens.{alias}]\nissuer = \"{issuer}\"\naudiences = [\"{AUDIENCE}\"]\njwks = \"file:certs/{file}\"\n")
+    };
+    let theirs = source("other", "https://other.test", "other.json");
+    let site = Setup::new()
+        .tokens(&format!("{}\n{theirs}", source("test", ISSUER, "jwks.json")))
+        .file("certs/other.json", jwks([&other]).to_string())
+        .upstream("assertion = true")
+        .route("page", "GET /", "read", "")
+        .policies(r#"@id("others") permit (principal in Group::"other|readers", action in Action::"read", resource);"#)
+        .start()
+        .await;
+    let one = site.claims("alice", &["readers"]);
+    let mut two = one.clone();
+    two["iss"] = json!("https://other.test");
+    let mut client = site.h1().await;
+    for (token, principal) in
+        [(site.signer.sign(&one), "User::\"test|alice\""), (other.sign(&two), "User::\"other|alice\"")]
+    {
+        let answer = client.get("/", &[("authorization", &format!("Bearer {token}"))]).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        let seen = site.upstream.requests().pop().unwrap();
+        let plain = (seen.header("x-portcullis-user"), seen.header("x-portcullis-groups"));
+        assert_eq!(plain, (Some("alice"), Some("\"readers\"")), "alike in plain headers");
+        let assertion = seen.header("x-portcullis-assertion").unwrap();
+        let said = jsonwebtoken::dangerous::insecure_decode::<Value>(assertion).unwrap().claims;
+        assert_eq!(said["principal"], principal);
+    }
 }

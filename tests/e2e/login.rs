@@ -1,8 +1,12 @@
 //! May people with nothing but a browser come in? At the certified provider, with a cookie jar for a browser.
 
 mod begins;
+mod checked;
 mod command;
+mod demanded;
 mod ended;
+mod exchanged;
+mod failures;
 mod github;
 mod me;
 mod providers;

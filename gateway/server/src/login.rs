@@ -7,6 +7,7 @@
 
 mod backchannel;
 mod callback;
+mod exchange;
 mod flow;
 mod github;
 mod http;
@@ -20,6 +21,7 @@ mod renew;
 mod seal;
 mod start;
 mod tokens;
+mod trial;
 mod visit;
 
 use std::sync::Arc;
@@ -30,11 +32,12 @@ use portcullis_core::ports::{Clock, KeySets, Replays};
 use portcullis_core::refusal::LoginFailure;
 use portcullis_core::snapshot::Snapshot;
 
+pub(crate) use exchange::{Exchanges, NoToken};
 pub(crate) use keeper::Keeper;
 pub(crate) use proof::usable as client_key_usable;
-pub(crate) use provider::try_out;
 pub(crate) use seal::Sealer;
 pub(crate) use start::address as login_address;
+pub(crate) use trial::try_out;
 pub(crate) use visit::{Place, Visit, clear_session};
 
 use crate::world::random;
@@ -47,6 +50,7 @@ pub(crate) struct Login {
     replays: Arc<dyn Replays>,
     failures: Arc<MemoryCounters>,
     pub(crate) keeper: Keeper,
+    pub(crate) exchanges: Exchanges,
     providers: Arc<provider::Desk>,
     /// Of flows; shared by all replicas.
     sealer: Sealer,
@@ -72,7 +76,8 @@ impl Login {
         let sealer = Sealer::new(&key, "flow").map_err(|_| "the key of logins is unusable".to_owned())?;
         let providers = Arc::new(provider::Desk::new(Arc::clone(&clock))?);
         let keeper = Keeper::new(sessions, Arc::clone(&clock), Arc::clone(&providers), Arc::clone(&key_sets), snapshot);
-        Ok(Self { clock, key_sets, replays, failures, keeper, providers, sealer })
+        let exchanges = Exchanges::new(Arc::clone(&providers), Arc::clone(&clock));
+        Ok(Self { clock, key_sets, replays, failures, keeper, exchanges, providers, sealer })
     }
 
     fn now(&self) -> Now {

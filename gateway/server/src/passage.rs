@@ -7,6 +7,7 @@ mod again;
 mod answered;
 mod body;
 mod decide;
+mod exchange;
 mod failure;
 mod login;
 mod me;
@@ -24,7 +25,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::Version;
+use http::{HeaderValue, Version};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::proxy::{FailToProxy, ProxyHttp, Session};
 use pingora::upstreams::peer::HttpPeer;
@@ -87,6 +88,8 @@ pub(crate) struct Ctx {
     /// The steady clock at which this request must be over.
     deadline: Option<Duration>,
     facts: Option<outgoing::Facts>,
+    /// `Authorization` for the application, where the caller's token was exchanged.
+    exchanged: Option<HeaderValue>,
 }
 
 /// Shares of what is bounded, which go back when the request is dropped.
@@ -431,6 +434,7 @@ impl Passage {
         let upstream = published.peers.upstreams.get(granted.rules().upstream).cloned();
         let upstream = upstream.ok_or_else(|| Refusal::new(Code::InternalError).because("no such upstream"))?;
         self.admit(session, ctx, granted, now).await?;
+        self.exchange(session, ctx).await?;
         let place = upstream.place().ok_or_else(|| {
             Refusal::new(Code::Overloaded)
                 .because("the upstream's `max_connections` are all in use")

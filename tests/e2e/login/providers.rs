@@ -144,3 +144,42 @@ async fn whoever_is_not_proven_enough_is_sent_to_log_in_once_more() {
     thief.toss(SESSION, &before);
     assert_eq!(thief.fetch("GET", "https://app.test/page").await.status, 401);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_weaker_answer_than_was_asked_for_is_refused_and_the_address_cannot_ask_for_less() {
+    let idp = idp().await;
+    let strong = "authenticate = [\"session\"]\nacr = [\"urn:test:mfa\"]\nmax_auth_age = \"5m\"\n";
+    let recent = "authenticate = [\"session\"]\nmax_auth_age = \"5m\"\n";
+    let setup = setup(&idp, "").route("strong", "GET /strong", "read", strong);
+    let site = setup.route("recent", "GET /recent", "read", recent).start().await;
+    let mut browser = super::alice(&site).await;
+    let before = browser.cookie(SESSION).unwrap().to_owned();
+    let old = site.gateway.now().seconds() - 400;
+    let weak = "400 authentication_insufficient";
+    for (path, bent, expected) in [
+        ("/strong", json!({ "claims": { "acr": "urn:test:pwd" } }), weak),
+        ("/strong", json!({ "claims": { "acr": "urn:test:mfa urn:test:pwd" } }), weak),
+        ("/strong", json!({ "claims": { "acr": ["urn:test:mfa"] } }), "400 id_token_invalid"),
+        ("/strong", json!({ "omit": ["acr"] }), weak),
+        ("/strong", json!({ "claims": { "acr": "urn:test:mfa", "auth_time": old } }), weak),
+        ("/strong", json!({ "claims": { "acr": "urn:test:mfa" }, "omit": ["auth_time"] }), weak),
+        ("/recent", json!({ "claims": { "auth_time": old } }), weak),
+        ("/recent", json!({ "omit": ["auth_time"] }), weak),
+    ] {
+        let mut tamper = json!({ "path": "/token", "token": "id_token" });
+        tamper.as_object_mut().unwrap().extend(bent.as_object().unwrap().clone());
+        idp.tamper(tamper).await;
+        let arrival = browser.follow(&format!("https://app.test{path}"), "alice").await;
+        assert_eq!(failure(&arrival.answer), expected, "{path} {bent}");
+        assert_eq!(browser.cookie(SESSION), Some(&*before), "{path} {bent}");
+        idp.heal().await;
+    }
+    // Whoever begins without the demand has a session, which does not open the route: it asks again.
+    let easy =
+        browser.follow_until("https://app.test/_portcullis/login?rd=/strong", "alice", |url| url.ends_with("/strong"));
+    assert_eq!(easy.await.url, "https://app.test/strong");
+    assert_ne!(browser.cookie(SESSION), Some(&*before));
+    let sent = browser.navigate("https://app.test/strong").await;
+    let expected = "https://app.test/_portcullis/login?rd=%2Fstrong&acr_values=urn%3Atest%3Amfa&max_age=300";
+    assert_eq!((sent.status.as_u16(), sent.header("location")), (302, Some(expected)));
+}

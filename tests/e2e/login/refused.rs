@@ -120,6 +120,7 @@ async fn an_answer_counts_once_in_the_browser_that_asked_at_the_place_it_was_ask
         (url.replace("?code=", "?coed="), "400 callback_incomplete"),
         (url.replace("&state=", "&steat="), "400 callback_incomplete"),
         (url.replace("?code=", "?error=invalid_scope&code="), "400 provider_refused"),
+        (url.replace("?code=", "?error=redirect_uri_mismatch&code="), "400 redirect_uri_not_registered"),
         (url.replace("?code=", "?error=temporarily_unavailable&code="), "503 provider_unreachable"),
         (url.replace("?code=", "?code=x"), "400 code_refused"),
     ] {

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use portcullis_tests::clock::TestClock;
 use portcullis_tests::idp::{Fault, Idp};
+use portcullis_tests::jar::{Browser, SESSION};
 use portcullis_tests::redis::Redis;
 use portcullis_tests::site::Site;
 use serde_json::json;
 
-use super::{alice, idp_with, setup};
+use super::{alice, failure, idp_with, setup};
 
 const PAGE: &str = "https://app.test/page";
 
@@ -68,4 +69,26 @@ async fn what_is_ended_at_one_replica_is_over_at_the_other_within_a_second() {
     let dead = async { while there.fetch("GET", PAGE).await.status == 200 {} };
     assert!(tokio::time::timeout(Duration::from_secs(1), dead).await.is_ok(), "longer than a second elsewhere");
     replica.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_comes_back_while_the_store_is_away_is_told_so_and_comes_in_later() {
+    let idp = idp_with(&[]).await;
+    let (mut redis, clock) = (Redis::start().await, Arc::new(TestClock::default()));
+    let site = ground(&idp, &redis, &clock).await;
+    let mut browser = Browser::new(&site);
+    let stop = |url: &str| url.starts_with("https://app.test/_portcullis/callback/");
+    let url = browser.follow_until(PAGE, "alice", stop).await.url;
+    redis.kill().await;
+    let told = browser.navigate(&url).await;
+    assert_eq!(failure(&told), "503 store_unavailable");
+    assert!(told.header("retry-after").is_some() && browser.cookie(SESSION).is_none());
+    redis.restart().await;
+    let back = async {
+        while browser.follow(PAGE, "alice").await.answer.status != 200 {
+            // Whoever does not answer is left alone for a moment, by the clock of the requests.
+            clock.advance(Duration::from_secs(1));
+        }
+    };
+    portcullis_tests::within("the store to be back", back).await;
 }

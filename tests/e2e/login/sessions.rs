@@ -189,3 +189,14 @@ async fn a_session_in_an_odd_spelling_is_nobodys_and_never_reaches_the_applicati
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_goes_where_its_browser_goes() {
+    let idp = idp().await;
+    let site = setup(&idp, "").server("trusted_proxies = [\"127.0.0.0/8\"]\n").start().await;
+    let mut browser = alice(&site).await;
+    for (address, agent) in [("192.0.2.7", "Firefox"), ("2001:db8::1", "Chromium"), ("198.51.100.9", "")] {
+        let fields = [("x-forwarded-for", address), ("user-agent", agent), ("sec-fetch-site", "same-origin")];
+        assert_eq!(browser.send("GET", PAGE, &fields, "").await.status, 200, "{address} {agent}");
+    }
+}

@@ -11,8 +11,8 @@ use validator::Validate;
 pub use pattern::RouteMatch;
 
 use super::{
-    Authenticate, BodyConfig, ContentCoding, Cors, GuardConfig, LimitConfig, ParameterConfig, ResponsesConfig,
-    StageConfig, UnknownQuery, checks,
+    Authenticate, BodyConfig, ContentCoding, Cors, ExchangeConfig, GuardConfig, LimitConfig, ParameterConfig,
+    ResponsesConfig, StageConfig, UnknownQuery, checks,
 };
 use crate::gather::ResourceAttributesConfig;
 use crate::refusal::LoginStyle;
@@ -127,10 +127,14 @@ pub struct RouteConfig {
     /// others, `browser` sends every GET there, `api` always answers 401.
     #[serde(default)]
     pub login: LoginStyle,
-    /// Whether the application gets the caller's own token as `Authorization: Bearer`: `none`, or `relay` for the token
-    /// that was shown, or the access token of the session. Only for applications that need it.
+    /// Whether the application gets a token of the caller's as `Authorization: Bearer`: `none`; `relay` for the token
+    /// that was shown, or the access token of the session; or `exchange` for one that its provider gives for that.
+    /// Only for applications that need it.
     #[serde(default)]
     pub token: TokenToApp,
+    /// With `token = "exchange"`: what is asked for, as in `{ audience = "orders" }`.
+    #[validate(nested)]
+    pub exchange: Option<ExchangeConfig>,
     /// Cross-origin requests: `{ origins = […] }` or `"app"`. Default: preflights are refused.
     #[validate(nested)]
     pub cors: Option<Cors>,
@@ -143,6 +147,8 @@ pub struct RouteConfig {
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TokenToApp {
+    /// One that the provider gives in exchange for the caller's own.
+    Exchange,
     #[default]
     None,
     /// As `Authorization: Bearer`; what else stands there is removed.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::authorize::{Authorize, Caller, Door, Public};
-use crate::config::TokenToApp;
+use crate::config::{ExchangeConfig, TokenToApp};
 use crate::cors::Cors;
 use crate::gather::Gather;
 use crate::guard::Guard;
@@ -42,6 +42,8 @@ pub struct Rules {
     pub websocket: bool,
     /// Whether the application gets the caller's own token.
     pub token: TokenToApp,
+    /// What is asked for, where it is exchanged.
+    pub exchange: Option<Arc<ExchangeConfig>>,
     /// What its `authenticate` says, for people.
     pub authenticate: Arc<str>,
     /// Whom its `authenticate` lets come as far as the policies.

@@ -91,6 +91,12 @@ impl TlsPolicy {
         found.copied().unwrap_or(0)
     }
 
+    /// Whether some certificate is for this name.
+    pub(crate) fn names(&self, name: &str) -> bool {
+        let wildcard = name.split_once('.').map(|(_, parent)| format!("*.{parent}"));
+        self.by_name.contains_key(name) || wildcard.is_some_and(|wildcard| self.by_name.contains_key(&wildcard))
+    }
+
     /// What is asked of clients there; `None`: nothing.
     pub(crate) fn clients(&self, index: usize) -> Option<Clients> {
         self.clients.get(index).copied().flatten()

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use portcullis_core::config::{
-    ClientCertificatesConfig, ConfigError, Source, TlsConfig, TlsVersion, UpstreamConfig, load,
+    ClientCertificatesConfig, ConfigError, Listener, Source, TlsConfig, TlsVersion, UpstreamConfig, load,
 };
 use portcullis_core::moment::Moment;
 use portcullis_core::ports::Clock;
@@ -83,6 +83,7 @@ fn compile_here(
         (Some(tls), Some(peers)) if errors.is_empty() => {
             let mut warnings = built.warnings;
             warnings.extend(expired(&tls, &built.snapshot, now));
+            warnings.extend(nameless(&tls, &built.snapshot, entry));
             let hash = built.texts.hash().to_string();
             let (snapshot, texts, tls) = (built.snapshot, built.texts, Arc::new(tls));
             let published = Published { snapshot, texts, hash, tls, peers, since: now };
@@ -120,6 +121,23 @@ fn expired(tls: &TlsPolicy, snapshot: &Snapshot, now: Moment) -> Vec<ConfigError
         warning
     })
     .collect()
+}
+
+/// Logins come under `public_url` alone: a browser that meets another's certificate there never gets so far. Whoever has
+/// a proxy before the gateway answers for the name there.
+fn nameless(tls: &TlsPolicy, snapshot: &Snapshot, entry: &Path) -> Option<ConfigError> {
+    let server = snapshot.server();
+    let ours = !snapshot.providers().is_empty() && server.trusted_proxies.is_empty() && server.https != Listener::Off;
+    let authority = snapshot.public_url().strip_prefix("https://").filter(|_| ours)?;
+    let host = authority.parse::<http::uri::Authority>().ok()?.host().to_ascii_lowercase();
+    let is_address = host.starts_with('[') || host.parse::<std::net::IpAddr>().is_ok();
+    if is_address || tls.names(&host) {
+        return None;
+    }
+    let message = format!("no certificate is for `{host}`, the host of `public_url`, where people log in");
+    let mut warning = ConfigError::of_file(entry, message);
+    warning.help = Some("add one to `[[tls.certificates]]`, or mend `public_url`".to_owned());
+    Some(warning)
 }
 
 fn tls(

@@ -52,6 +52,11 @@ pub(crate) enum Found {
     NoCookie,
 }
 
+/// Whether a `Set-Cookie` is that of a flow.
+pub(crate) fn is_flow(line: &str) -> bool {
+    line.starts_with(PREFIX)
+}
+
 /// The name of the cookie.
 pub(crate) fn name(state: &str) -> String {
     format!("{PREFIX}{}", state.chars().take(NAMED_BY).filter(char::is_ascii).collect::<String>())

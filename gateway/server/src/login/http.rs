@@ -117,6 +117,8 @@ pub(crate) struct Seen {
     pub(crate) status: StatusCode,
     pub(crate) location: Option<String>,
     pub(crate) date: Option<portcullis_core::moment::Moment>,
+    /// Every `Set-Cookie`.
+    pub(crate) cookies: Vec<String>,
     pub(crate) body: String,
 }
 
@@ -129,8 +131,10 @@ impl Http {
         let text = |name| answer.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let (status, location) = (answer.status(), text(http::header::LOCATION));
         let date = text(http::header::DATE).and_then(|text| date(&text));
+        let cookies = answer.headers().get_all(http::header::SET_COOKIE).iter();
+        let cookies = cookies.filter_map(|line| line.to_str().ok().map(str::to_owned)).collect();
         let body = answer.text().await.unwrap_or_default();
-        Ok(Seen { status, location, date, body: body.chars().take(16_384).collect() })
+        Ok(Seen { status, location, date, cookies, body: body.chars().take(16_384).collect() })
     }
 }
 

@@ -1,4 +1,4 @@
-//! What is there at a provider? Its endpoints, by discovery, kept for a minute; and what `check` finds out.
+//! What is there at a provider? Its endpoints, by discovery, kept for a minute.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use portcullis_core::identify::{Provider, ProviderKind, fetchable};
-use portcullis_core::moment::Moment;
 use portcullis_core::ports::Clock;
 use portcullis_core::refusal::LoginFailure;
 use serde::Deserialize;
@@ -129,7 +128,7 @@ impl Known {
     }
 }
 
-async fn discover(http: &Http, provider: &Provider) -> Result<Metadata, Fault> {
+pub(super) async fn discover(http: &Http, provider: &Provider) -> Result<Metadata, Fault> {
     let issuer = provider.issuer();
     let url = format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/'));
     let unreachable = |fault: NoAnswer| (LoginFailure::ProviderUnreachable, fault.0);
@@ -150,70 +149,4 @@ async fn discover(http: &Http, provider: &Provider) -> Result<Metadata, Fault> {
         }
     }
     Ok(metadata)
-}
-
-/// How far the clocks may differ before anybody is told.
-const MOST_SKEW: Duration = Duration::from_secs(20);
-
-/// Tries what the first login would: discovery, the redirect URI, the clock.
-pub(crate) async fn try_out(provider: &Provider, public_url: &str, now: Moment) -> Vec<String> {
-    let mut findings = Vec::new();
-    let http = match Http::new() {
-        Ok(http) => http,
-        Err(why) => {
-            findings.push(why);
-            return findings;
-        }
-    };
-    let metadata = if provider.config.kind == ProviderKind::Github {
-        super::github::metadata(provider.issuer())
-    } else {
-        match discover(&http, provider).await {
-            Ok(metadata) => metadata,
-            Err((failure, why)) => {
-                findings.push(format!("{}: {why}", failure.name()));
-                return findings;
-            }
-        }
-    };
-    let redirect = super::start::redirect_uri(public_url, &provider.alias);
-    // With `prompt=none` nobody is bothered: a provider that knows the redirect URI sends the answer there.
-    let query = super::visit::query(&[
-        ("response_type", "code"),
-        ("client_id", &provider.config.client_id),
-        ("redirect_uri", &redirect),
-        ("scope", &provider.config.scopes().join(" ")),
-        ("prompt", "none"),
-        ("state", "portcullis-check"),
-        ("nonce", "portcullis-check"),
-        // The challenge of RFC 7636, appendix B.
-        ("code_challenge", "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"),
-        ("code_challenge_method", "S256"),
-    ]);
-    let joined = if metadata.authorization_endpoint.contains('?') { '&' } else { '?' };
-    let asked = http.look(&format!("{}{joined}{query}", metadata.authorization_endpoint)).await;
-    match asked {
-        Err(fault) => findings.push(format!("{}: {fault}", LoginFailure::ProviderUnreachable.name())),
-        Ok(seen) => {
-            let known = seen.location.as_deref().is_some_and(|location| location.starts_with(&redirect));
-            let says_so = seen.body.contains("redirect_uri");
-            if !known && (says_so || seen.status.is_client_error()) {
-                findings.push(format!(
-                    "{}: the provider does not take `{redirect}` for `client_id`; register it there",
-                    LoginFailure::RedirectUriNotRegistered.name()
-                ));
-            }
-            if let Some(theirs) = seen.date {
-                let skew = now.since(theirs).max(theirs.since(now));
-                if skew > MOST_SKEW {
-                    findings.push(format!(
-                        "{}: its clock and ours differ by {} s",
-                        LoginFailure::ClockSkew.name(),
-                        skew.as_secs()
-                    ));
-                }
-            }
-        }
-    }
-    findings
 }

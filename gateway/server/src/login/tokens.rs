@@ -3,6 +3,9 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use http::HeaderValue;
 use oauth2::basic::{
     BasicErrorResponse, BasicErrorResponseType, BasicRevocationErrorResponse, BasicTokenIntrospectionResponse,
     BasicTokenType,
@@ -12,7 +15,8 @@ use oauth2::{
     ExtraTokenFields, PkceCodeVerifier, RedirectUrl, RefreshToken, RequestTokenError, StandardRevocableToken,
     StandardTokenResponse, TokenResponse, TokenUrl,
 };
-use portcullis_core::identify::{Provider, ProviderKind};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use portcullis_core::identify::{Provider, ProviderKind, Secret};
 use portcullis_core::refusal::LoginFailure;
 use serde::{Deserialize, Serialize};
 
@@ -70,16 +74,8 @@ pub(super) fn client(provider: &Provider, metadata: &Metadata, redirect: &str) -
         AuthUrl::new(metadata.authorization_endpoint.clone()).map_err(|_| wrong("its authorization endpoint"))?;
     let token = TokenUrl::new(metadata.token_endpoint.clone()).map_err(|_| wrong("its token endpoint"))?;
     let redirect = RedirectUrl::new(redirect.to_owned()).map_err(|_| wrong("our redirect URI"))?;
-    let methods = metadata.token_endpoint_auth_methods_supported.as_deref().unwrap_or_default();
-    let has = |name: &str| methods.iter().any(|method| method == name);
-    // RFC 8414 §2: where nothing is said, it is `client_secret_basic`.
-    let in_body = config.kind == ProviderKind::Github || has("client_secret_post") && !has("client_secret_basic");
     let mut client = Client::new(ClientId::new(config.client_id.clone()))
-        .set_auth_type(if in_body || config.client_secret.is_none() {
-            AuthType::RequestBody
-        } else {
-            AuthType::BasicAuth
-        })
+        .set_auth_type(auth_type(provider, metadata))
         .set_auth_uri(authorization)
         .set_token_uri(token)
         .set_redirect_uri(redirect);
@@ -87,6 +83,43 @@ pub(super) fn client(provider: &Provider, metadata: &Metadata, redirect: &str) -
         client = client.set_client_secret(ClientSecret::new(secret.expose().to_owned()));
     }
     Ok(client)
+}
+
+fn auth_type(provider: &Provider, metadata: &Metadata) -> AuthType {
+    let methods = metadata.token_endpoint_auth_methods_supported.as_deref().unwrap_or_default();
+    let has = |name: &str| methods.iter().any(|method| method == name);
+    let config = &provider.config;
+    // RFC 8414 §2: where nothing is said, it is `client_secret_basic`.
+    let in_body = config.kind == ProviderKind::Github || has("client_secret_post") && !has("client_secret_basic");
+    if in_body || config.client_secret.is_none() { AuthType::RequestBody } else { AuthType::BasicAuth }
+}
+
+/// How the gateway shows its own credentials, in a question that the library does not know.
+pub(super) struct Shown {
+    pub(super) authorization: Option<HeaderValue>,
+    pub(super) form: Vec<(&'static str, String)>,
+}
+
+impl Shown {
+    pub(super) fn of(provider: &Provider, metadata: &Metadata) -> Self {
+        let config = &provider.config;
+        let id = ("client_id", config.client_id.clone());
+        let Some(secret) = config.client_secret.as_ref().map(Secret::expose) else {
+            return Self { authorization: None, form: vec![id] };
+        };
+        match auth_type(provider, metadata) {
+            AuthType::BasicAuth => {
+                // RFC 6749 §2.3.1: both are encoded as in a form before they are joined.
+                let coded = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
+                let pair = STANDARD.encode(format!("{}:{}", coded(&config.client_id), coded(secret)));
+                // INVARIANT: base64 is a value.
+                let mut basic = HeaderValue::try_from(format!("Basic {pair}")).unwrap_or(HeaderValue::from_static(""));
+                basic.set_sensitive(true);
+                Self { authorization: Some(basic), form: Vec::new() }
+            }
+            _ => Self { authorization: None, form: vec![id, ("client_secret", secret.to_owned())] },
+        }
+    }
 }
 
 /// Further parameters that prove the client: `private_key_jwt` (RFC 7523 §2.2).

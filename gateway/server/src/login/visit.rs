@@ -187,6 +187,19 @@ pub(super) fn cookie(name: &str, value: &str, age: u64) -> HeaderValue {
     HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static(""))
 }
 
+/// What somebody between us and the browser has made of a [`cookie`] of ours, if anything.
+pub(super) fn spoilt(line: &str) -> Option<String> {
+    let attributes: Vec<String> = line.split(';').skip(1).map(|part| part.trim().to_ascii_lowercase()).collect();
+    let mut ours = ["Path=/", "Secure", "HttpOnly", "SameSite=Lax"].into_iter();
+    if let Some(lost) = ours.find(|own| !attributes.contains(&own.to_ascii_lowercase())) {
+        return Some(format!(
+            "`{lost}` of the gateway's cookies gets lost, without which browsers do not keep them well"
+        ));
+    }
+    let domain = attributes.iter().any(|part| part.starts_with("domain"));
+    domain.then(|| "the gateway's cookies get a `Domain`, with which browsers do not keep them".to_owned())
+}
+
 /// `Set-Cookie` that takes the cookie of a session away.
 pub(crate) fn clear_session(snapshot: &Snapshot) -> HeaderValue {
     cookie(&snapshot.sessions().cookie, "", 0)
@@ -194,7 +207,7 @@ pub(crate) fn clear_session(snapshot: &Snapshot) -> HeaderValue {
 
 #[cfg(test)]
 mod tests {
-    use super::{Place, one, parameters, query};
+    use super::{Place, cookie, one, parameters, query, spoilt};
 
     #[test]
     fn reads_a_query_as_forms_are_written() {
@@ -203,6 +216,22 @@ mod tests {
         assert_eq!(one(&read, "state"), None, "repeated");
         assert_eq!((one(&read, "empty"), one(&read, "flag"), one(&read, "none")), (Some(""), Some(""), None));
         assert_eq!(query(&[("rd", "/a?b=c&d"), ("e", "f g")]), "rd=%2Fa%3Fb%3Dc%26d&e=f%20g");
+    }
+
+    #[test]
+    fn knows_what_became_of_its_cookies() {
+        let line = cookie("__Host-portcullis-flow-0a", "v", 600).to_str().unwrap().to_owned();
+        assert_eq!(spoilt(&line), None);
+        assert_eq!(spoilt(&line.to_ascii_lowercase().replace("; ", ";")), None);
+        for (bent, told) in [
+            (line.replace("Path=/", "Path=/app"), "`Path=/`"),
+            (line.replace("; Secure", ""), "`Secure`"),
+            (line.replace("; HttpOnly", ""), "`HttpOnly`"),
+            (line.replace("SameSite=Lax", "SameSite=None"), "`SameSite=Lax`"),
+            (format!("{line}; Domain=example.com"), "`Domain`"),
+        ] {
+            assert!(spoilt(&bent).is_some_and(|said| said.contains(told)), "{bent}");
+        }
     }
 
     #[test]

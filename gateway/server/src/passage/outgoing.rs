@@ -138,6 +138,7 @@ pub(super) fn dress(upstream_head: &mut RequestHeader, ctx: &mut Ctx, shared: &S
     head::change(upstream_head, |headers| {
         let peer = if facts.trusted { Peer::TrustedProxy } else { Peer::Stranger };
         let relayed = match permit.rules().token {
+            TokenToApp::Exchange => Some(ctx.exchanged.clone()),
             TokenToApp::None => None,
             TokenToApp::Relay => {
                 let cookie = &published.snapshot.sessions().cookie;

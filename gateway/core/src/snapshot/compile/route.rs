@@ -101,6 +101,7 @@ pub(super) fn compile(
         max_stream: route.max_stream.map(|span| span.0),
         websocket: route.websocket,
         token: route.token,
+        exchange: route.exchange.clone().map(Arc::new),
         authenticate: describe(&route.authenticate).into(),
         callers: callers(&route.authenticate, judges),
         public: route.authenticate == Authenticate::Public,

@@ -3,7 +3,9 @@
 use super::{Cross, resource};
 use crate::config::load::PathPart;
 use crate::config::load::{Draft, nearest};
-use crate::config::{Authenticate, Cors, LimitBy, Method, ParameterPlace, RouteConfig, TokenToApp, urls};
+use crate::config::{
+    Authenticate, Cors, LimitBy, Method, ParameterPlace, ProviderConfig, ProviderKind, RouteConfig, TokenToApp, urls,
+};
 use crate::units::Size;
 
 pub(super) fn check(cross: &mut Cross<'_>) {
@@ -81,12 +83,61 @@ impl Checked<'_, '_> {
             self.refuse(&["authenticate".into()], message, help);
         }
         let has_token = authenticate.accepts(Method::Session) || authenticate.accepts(Method::Jwt);
-        if self.route.token == TokenToApp::Relay && !has_token {
+        if self.route.token != TokenToApp::None && !has_token {
             let help = "add `session` or `jwt` to `authenticate`, or leave `token` out";
             self.refuse(&["token".into()], "nobody who may come here has a token", help);
         }
+        self.exchange(draft);
         if *authenticate == Authenticate::Public && !self.route.scopes.is_empty() {
             self.refuse(&["scopes".into()], "a public route judges no credential, so nobody has scopes", "");
+        }
+    }
+
+    fn exchange(&mut self, draft: &Draft) {
+        let route = self.route;
+        let help = "write what is wanted: `exchange = { audience = \"…\" }`, or a `resource`, or `scopes`";
+        match (route.token, &route.exchange) {
+            (TokenToApp::None | TokenToApp::Relay, None) => return,
+            (TokenToApp::None | TokenToApp::Relay, Some(_)) => {
+                let message = "nothing is exchanged here: `token` says otherwise";
+                return self.refuse(
+                    &["exchange".into()],
+                    message,
+                    "write `token = \"exchange\"`, or leave `exchange` out",
+                );
+            }
+            (TokenToApp::Exchange, None) => self.refuse(&["token".into()], "nothing says what for", help),
+            (TokenToApp::Exchange, Some(wish)) if wish.is_empty() => {
+                self.refuse(&["exchange".into()], "nothing says what for", help);
+            }
+            (TokenToApp::Exchange, Some(_)) => {}
+        }
+        if draft.torn {
+            return;
+        }
+        let named = |all: Vec<&str>, some: &[String]| -> Vec<String> {
+            let taken = |alias: &&str| some.is_empty() || some.iter().any(|name| name == alias);
+            all.into_iter().filter(taken).map(str::to_owned).collect()
+        };
+        let mut aliases = Vec::new();
+        if route.authenticate.accepts(Method::Session) {
+            aliases.extend(named(draft.providers.keys().map(String::as_str).collect(), &route.providers));
+        }
+        if route.authenticate.accepts(Method::Jwt) {
+            aliases.extend(named(draft.tokens.keys().map(String::as_str).collect(), &route.issuers));
+        }
+        // One with faults of its own is passed over.
+        let is_oidc = |provider: &Option<ProviderConfig>| {
+            provider.as_ref().is_none_or(|provider| provider.kind == ProviderKind::Oidc)
+        };
+        let exchanges = |alias: &String| draft.providers.get(alias).is_some_and(is_oidc);
+        if let Some(alias) = aliases.into_iter().find(|alias| !exchanges(alias)) {
+            let message =
+                format!("the tokens of `{alias}` cannot be exchanged: there is no OpenID provider of that name");
+            let help = format!(
+                "define `[providers.{alias}]`, whose `client_id` does it, or say whose callers come here: `providers`, `issuers`"
+            );
+            self.refuse(&["token".into()], message, help);
         }
     }
 
