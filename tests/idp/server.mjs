@@ -37,7 +37,7 @@ const clients = [
       'http://127.0.0.1:8080/',
       'https://app.example/',
     ]),
-    token_endpoint_auth_method: env.IDP_WEB_JWKS ? 'private_key_jwt' : 'client_secret_basic',
+    token_endpoint_auth_method: env.IDP_WEB_JWKS ? 'private_key_jwt' : (env.IDP_WEB_AUTH ?? 'client_secret_basic'),
     id_token_signed_response_alg: env.IDP_ID_ALG ?? 'RS256',
     ...(env.IDP_WEB_JWKS && { jwks: JSON.parse(env.IDP_WEB_JWKS), token_endpoint_auth_signing_alg: 'ES256' }),
     ...(env.IDP_BACKCHANNEL_URI && {

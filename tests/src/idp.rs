@@ -150,9 +150,22 @@ impl Idp {
         self.hook("disable", json!({ "user": user })).await;
     }
 
+    /// Gives it back.
+    pub async fn enable(&self, user: &str) {
+        self.hook("disable", json!({ "user": user, "disabled": false })).await;
+    }
+
     /// A logout token for our gateway, good but for `what`: `{claims, header, omit}`.
     pub async fn logout_token(&self, what: Value) -> String {
         self.hook("backchannel", what).await["token"].as_str().expect("a token").to_owned()
+    }
+
+    /// Posts such a token to `url`, as the provider does; the status and `Cache-Control` of the answer.
+    pub async fn tell_of_logout(&self, url: &str, mut what: Value) -> (u64, String) {
+        what["url"] = url.into();
+        let answer = self.hook("backchannel", what).await;
+        let cache = answer["cacheControl"].as_str().unwrap_or_default().to_owned();
+        (answer["status"].as_u64().expect("a status"), cache)
     }
 
     /// How often each endpoint was asked: `GET /jwks` and so on.

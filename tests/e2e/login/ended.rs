@@ -3,14 +3,15 @@
 use std::time::Duration;
 
 use http_body_util::BodyExt;
+use portcullis_tests::binary;
 use portcullis_tests::idp::{ALICE, Idp};
 use portcullis_tests::jar::{Browser, SESSION};
-use portcullis_tests::site::Site;
+use portcullis_tests::site::{Setup, Site};
 use portcullis_tests::upstream::Reply;
 use portcullis_tests::within;
 use serde_json::{Value, json};
 
-use super::{alice, idp, setup, site};
+use super::{alice, idp, idp_with, setup, site};
 
 const PAGE: &str = "https://app.test/page";
 
@@ -149,4 +150,57 @@ async fn open_streams_end_with_their_session() {
     within("the stream to be cut", cut).await;
     let took = site.gateway.now().since(from).as_millis();
     assert!(took < 1_000, "{took} ms");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_logout_may_end_the_session_here_alone() {
+    let idp = idp().await;
+    let site = setup(&idp, "logout = \"local\"").section("[sessions]\nafter_logout = \"/bye\"\n").start().await;
+    let mut browser = alice(&site).await;
+    let session = browser.cookie(SESSION).unwrap().to_owned();
+    let left = browser.submit("https://app.test/_portcullis/logout", "").await;
+    assert_eq!((left.status.as_u16(), left.header("location")), (303, Some("https://app.test/bye")));
+    browser.toss(SESSION, &session);
+    assert!(!works(&mut browser).await, "the old cookie is worthless");
+    let again = browser.follow_until(PAGE, "nobody", |url| url == PAGE).await;
+    assert_eq!(again.url, PAGE, "at the provider the login goes on, and nobody is asked who they are");
+}
+
+/// Nothing is made up here: the provider itself posts its tokens to the program.
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_logs_out_at_the_provider_is_out_here() {
+    let port = binary::free_ports(1);
+    let nobody = "http://127.0.0.1:1";
+    let provider = format!(
+        "[providers.test]\nissuer = \"{nobody}\"\nclient_id = \"gateway-web\"\nclient_secret = \
+         \"gateway-web-secret-0123456789abcdef\"\n"
+    );
+    let ground = Setup::new()
+        .tokens("")
+        .section(&provider)
+        .route("page", "GET /page", "read", "authenticate = [\"session\"]\n")
+        .policies(r#"@id("people") permit (principal is User, action in Action::"read", resource);"#)
+        .lay()
+        .await;
+    ground.files.write("ca.pem", ground.authority.pem());
+    let url = format!("https://localhost:{port}/_portcullis/backchannel-logout");
+    let authority = ground.files.path("ca.pem").display().to_string();
+    let idp = idp_with(&[("IDP_BACKCHANNEL_URI", &url), ("NODE_EXTRA_CA_CERTS", &authority)]).await;
+    ground.files.edit("config/portcullis.toml", nobody, idp.issuer());
+    ground.files.edit("config/portcullis.toml", "https = \"127.0.0.1:0\"", &format!("https = \"127.0.0.1:{port}\""));
+    let mut gateway = binary::spawn_with(ground.folder.path(), &["run"], &[]);
+    gateway.says("\"ready\"").await;
+    let mut browser = Browser::at(([127, 0, 0, 1], port).into(), ground.authority.pem());
+    assert_eq!(browser.follow(PAGE, "alice").await.answer.status, 200);
+
+    let bent = json!({ "claims": { "sub": ALICE, "nonce": "n" } });
+    assert_eq!(idp.tell_of_logout(&url, bent).await, (400, "no-store".into()));
+    assert!(works(&mut browser).await);
+    let end = format!("{}/session/end?client_id=gateway-web", idp.issuer());
+    let left = browser.follow(&end, "alice").await;
+    assert_eq!(left.answer.status, 200, "{left:?}");
+    within("word of the logout", async { while works(&mut browser).await {} }).await;
+    assert_eq!(idp.tell_of_logout(&url, json!({ "claims": { "sub": ALICE } })).await, (200, "no-store".into()));
+    gateway.signal("TERM").await;
+    gateway.ended().await;
 }

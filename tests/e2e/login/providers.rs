@@ -1,6 +1,12 @@
 //! Several providers at once, and other ways of being their client.
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use portcullis_certs::PrivateKey;
+use portcullis_tests::clock::TestClock;
 use portcullis_tests::idp::Idp;
 use portcullis_tests::jar::{Browser, SESSION};
 use portcullis_tests::site::{Setup, Site};
@@ -88,31 +94,69 @@ async fn the_answer_of_another_provider_is_refused_before_its_code_is_sent_anywh
     assert_eq!(browser.navigate(&url).await.status, 302);
 }
 
+fn jwk(key: &PrivateKey) -> Value {
+    let point = key.public_point();
+    let part = |from: usize, to: usize| URL_SAFE_NO_PAD.encode(&point[from..to]);
+    json!({ "kty": "EC", "crv": "P-256", "kid": "2026", "use": "sig", "alg": "ES256", "x": part(1, 33), "y": part(33, 65) })
+}
+
+/// A page, and one whose application gets another token.
+fn proving(provider: &str, key: Option<&PrivateKey>, clock: &Arc<TestClock>) -> Setup {
+    let setup = Setup::new()
+        .tokens("")
+        .section(provider)
+        .route("page", "GET /page", "read", "authenticate = [\"session\"]\n")
+        .route(
+            "orders",
+            "GET /orders",
+            "read",
+            "authenticate = [\"session\"]\ntoken = \"exchange\"\nexchange = { audience = \"orders\" }\n",
+        )
+        .policies(r#"@id("people") permit (principal is User, action in Action::"read", resource);"#)
+        .clock(clock);
+    match key {
+        Some(key) => setup.file("certs/client.key", key.pem()),
+        None => setup,
+    }
+}
+
+/// Login, renewal and exchange: each is a question of the client's own.
+async fn all_three(idp: &Idp, site: &Site, clock: &TestClock) {
+    let mut browser = super::alice(site).await;
+    assert_eq!(browser.fetch("GET", "https://app.test/orders").await.status, 200);
+    let before = idp.counters().await["POST /token"];
+    clock.advance(Duration::from_secs(301));
+    assert_eq!(browser.fetch("GET", "https://app.test/orders").await.status, 200);
+    assert_eq!(idp.counters().await["POST /token"] - before, 2, "renewed, and exchanged anew");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_proves_the_client_instead_of_a_secret() {
     let (key, other) = (PrivateKey::generate().unwrap(), PrivateKey::generate().unwrap());
-    let jwk = |key: &PrivateKey| -> Value {
-        use base64::Engine;
-        use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-        let point = key.public_point();
-        let part = |from: usize, to: usize| URL_SAFE_NO_PAD.encode(&point[from..to]);
-        json!({ "kty": "EC", "crv": "P-256", "kid": "2026", "use": "sig", "alg": "ES256", "x": part(1, 33), "y": part(33, 65) })
-    };
-    let idp = idp_with(&[("IDP_WEB_JWKS", &json!({ "keys": [jwk(&key)] }).to_string())]).await;
-    for (key, expected) in [(&key, "200"), (&other, "400 client_refused")] {
-        let keyed = provider(&idp, "client_key = \"certs/client.key\"\nclient_key_id = \"2026\"\n");
-        let keyed = keyed.lines().filter(|line| !line.starts_with("client_secret")).collect::<Vec<_>>().join("\n");
-        let site = Setup::new()
-            .tokens("")
-            .section(&keyed)
-            .file("certs/client.key", key.pem())
-            .route("page", "GET /page", "read", "authenticate = [\"session\"]\n")
-            .policies(r#"@id("people") permit (principal is User, action in Action::"read", resource);"#)
-            .start()
-            .await;
-        let arrival = Browser::new(&site).follow("https://app.test/page", "alice").await;
-        let found = if arrival.answer.status == 200 { "200".to_owned() } else { failure(&arrival.answer) };
-        assert_eq!(found, expected);
+    let keys = json!({ "keys": [jwk(&key)] }).to_string();
+    let idp = idp_with(&[("IDP_WEB_JWKS", &keys), ("IDP_ID_TTL", "1000000"), ("IDP_REFRESH_TTL", "1000000")]).await;
+    let keyed = provider(&idp, "client_key = \"certs/client.key\"\nclient_key_id = \"2026\"\n");
+    let keyed = keyed.lines().filter(|line| !line.starts_with("client_secret")).collect::<Vec<_>>().join("\n");
+    let clock = Arc::new(TestClock::default());
+    let site = proving(&keyed, Some(&other), &clock).start().await;
+    let arrival = Browser::new(&site).follow("https://app.test/page", "alice").await;
+    assert_eq!(failure(&arrival.answer), "400 client_refused");
+    let site = proving(&keyed, Some(&key), &clock).start().await;
+    // The provider's clock stands beside ours for the statements that the key signs.
+    let mut browser = super::alice(&site).await;
+    assert_eq!(browser.fetch("GET", "https://app.test/orders").await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_is_shown_as_the_provider_wants_it() {
+    for method in ["client_secret_basic", "client_secret_post"] {
+        let lasting = [("IDP_ID_TTL", "1000000"), ("IDP_REFRESH_TTL", "1000000"), ("IDP_WEB_AUTH", method)];
+        let idp = idp_with(&lasting).await;
+        let methods = json!({ "token_endpoint_auth_methods_supported": [method] });
+        idp.tamper(json!({ "path": "/.well-known/openid-configuration", "merge": methods })).await;
+        let clock = Arc::new(TestClock::default());
+        let site = proving(&provider(&idp, ""), None, &clock).start().await;
+        all_three(&idp, &site, &clock).await;
     }
 }
 

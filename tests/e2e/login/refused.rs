@@ -88,6 +88,8 @@ async fn whoever_says_no_or_is_no_more_does_not_come_in() {
     idp.disable("bob").await;
     let answer = browser.navigate(&arrival.url).await;
     assert_eq!(failure(&answer), "400 code_refused");
+    idp.enable("bob").await;
+    assert_eq!(browser.follow(PAGE, "bob").await.answer.status, 200, "and comes in again when the account is back");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -187,3 +187,35 @@ fn early(session: &Session, hash: SessionHash) -> portcullis_core::moment::Momen
     let [jitter, ..] = hash.0;
     end.minus(life / 5 + life / 10 * u32::from(jitter) / 256)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use portcullis_core::identify::{Session, SessionHash};
+    use portcullis_core::moment::Moment;
+
+    use super::early;
+
+    #[test]
+    fn each_session_is_renewed_at_its_own_time_before_its_token_ends() {
+        let begun = Moment::from_seconds(1_000);
+        let session: Session = serde_json::from_value(serde_json::json!({
+            "provider": "demo", "issuer": "https://idp.example", "subject": "alice", "groups": [], "claims": {},
+            "scopes": [], "email": null, "authenticated_at": null, "sid": null, "nonce": null, "created_at": begun,
+            "ends_at": begun.plus(Duration::from_hours(24)), "fresh_until": begun.plus(Duration::from_hours(1)),
+            "read_at": begun, "tokens": "", "address": "", "agent": "",
+        }))
+        .unwrap();
+        let mut times: Vec<u64> = (0..=255_u8)
+            .map(|first| {
+                let mut hash = [0; 32];
+                hash[0] = first;
+                early(&session, SessionHash(hash)).since(begun).as_secs()
+            })
+            .collect();
+        assert!(times.iter().all(|at| (2_520..=2_880).contains(at)), "three tenths to a fifth before: {times:?}");
+        times.dedup();
+        assert!(times.len() > 200, "not all at once: {times:?}");
+    }
+}
