@@ -50,9 +50,12 @@ impl Imported {
     pub fn of(document: &Document, wishes: &Wishes) -> Self {
         let mut all = Self::default();
         let mut names = BTreeSet::new();
-        let mut shapes = BTreeSet::new();
+        let (mut shapes, mut files) = (BTreeSet::new(), BTreeSet::new());
         let base = document.base();
-        for (path, item) in document.paths().into_iter().flatten() {
+        let mut paths: Vec<(&String, &Value)> = document.paths().into_iter().flatten().collect();
+        // A path that prescribes a query goes last: the one without it stands for both.
+        paths.sort_by_key(|(path, _)| path.contains('?'));
+        for (path, item) in paths {
             let at = below("/paths", &[path]);
             let (item, at) = match document.resolved(item, &at) {
                 Ok(found) => found,
@@ -66,7 +69,8 @@ impl Imported {
                 let place = below(&at, &[method]);
                 let upper = method.to_ascii_uppercase();
                 let name = name(operation, &upper, path, &mut names);
-                let work = Work { document, wishes, name, at: place, path, base: &base, method: &upper };
+                let file = unique(&file_name(&name), &mut files);
+                let work = Work { document, wishes, name, file, at: place, path, base: &base, method: &upper };
                 let refuse = |message: String| Note { operation: work.name.clone(), at: work.at.clone(), message };
                 if method == "trace" {
                     all.refused.push(refuse("TRACE is refused for every path".to_owned()));
@@ -85,6 +89,7 @@ impl Imported {
         }
         all.notes.sort();
         all.notes.dedup();
+        all.refused.sort_by(|one, other| one.at.cmp(&other.at));
         all
     }
 }
@@ -111,6 +116,8 @@ pub(super) struct Work<'d> {
     pub(super) document: &'d Document,
     pub(super) wishes: &'d Wishes,
     pub(super) name: String,
+    /// What its files are named after.
+    pub(super) file: String,
     pub(super) at: String,
     path: &'d str,
     base: &'d str,
@@ -141,9 +148,12 @@ impl Work<'_> {
             .collect();
         let path = Path::of(self.base, self.path, &tails)?;
         if !shapes.insert(format!("{} {}", self.method, path.shape())) {
-            return Err(
-                "another operation has the same method and the same path but for its parameters' names".to_owned()
-            );
+            let but = if path.fixed.is_empty() { "its parameters' names" } else { "its query, which chooses no route" };
+            return Err(format!("another operation has the same method and the same path but for {but}"));
+        }
+        if !path.fixed.is_empty() {
+            let message = "a path has no query: what this one prescribes is a parameter that must be there";
+            notes.push((self.at.clone(), message.to_owned()));
         }
         if !path.mixed.is_empty() {
             notes.push((self.at.clone(), "a segment that mixes text and parameters is one parameter here".to_owned()));
@@ -272,7 +282,7 @@ impl Work<'_> {
                     let message = "a form that is no object by its schema passes unread".to_owned();
                     notes.push((at.to_owned(), message));
                 } else {
-                    let file = format!("{}{}.json", file_name(&self.name), suffix(essence));
+                    let file = format!("{}{}.json", self.file, suffix(essence));
                     let text = serde_json::to_string_pretty(&translated.schema).unwrap_or_default();
                     let path = format!("schemas/{}/{file}", self.wishes.name);
                     entry.push_str(", schema = ");
@@ -320,6 +330,17 @@ fn suffix(essence: &str) -> String {
         MULTIPART => ".multipart".to_owned(),
         other => format!(".{}", file_name(other)),
     }
+}
+
+/// `name`, or with a number behind it where another has it already; to some file systems case says nothing.
+fn unique(name: &str, taken: &mut BTreeSet<String>) -> String {
+    let mut free = name.to_owned();
+    let mut number = 2;
+    while !taken.insert(free.to_ascii_lowercase()) {
+        free = format!("{name}_{number}");
+        number += 1;
+    }
+    free
 }
 
 /// A name that every file system takes.

@@ -60,6 +60,12 @@ pub(super) fn write(
     for (name, schema) in &path.mixed {
         out.entries.extend(entry(&json!({ "in": "path", "name": name, "schema": schema })));
     }
+    for (name, value) in &path.fixed {
+        if !parameters.iter().any(|(parameter, _)| identity(parameter) == (Some("query"), Some(name))) {
+            let schema = json!({ "enum": [value] });
+            out.entries.extend(entry(&json!({ "in": "query", "name": name, "required": true, "schema": schema })));
+        }
+    }
     for (parameter, at) in parameters {
         let (Some(place), Some(name)) = identity(parameter) else {
             notes.push((at.clone(), "a parameter without `in` or `name` is left out".to_owned()));
@@ -127,11 +133,26 @@ fn schema(
         (parameter.get("schema"), below(at, &["schema"]))
     };
     let Some(schema) = schema else { return json!({}) };
-    let translated = translate(document, schema, &at, Judging::Values);
+    let mut translated = translate(document, schema, &at, Judging::Values);
     notes.extend(translated.left_out);
+    without_null(&mut translated.schema);
     match translated.schema {
         Value::Object(_) => translated.schema,
         _ => json!({}),
+    }
+}
+
+/// No text of a parameter is `null`, and TOML has none.
+fn without_null(schema: &mut Value) {
+    match schema {
+        Value::Object(members) => {
+            if let Some(Value::Array(values)) = members.get_mut("enum") {
+                values.retain(|value| !value.is_null());
+            }
+            members.values_mut().for_each(without_null);
+        }
+        Value::Array(all) => all.iter_mut().for_each(without_null),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::str::FromStr as _;
 
+use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value, json};
 
 use crate::route::Template;
@@ -14,6 +15,8 @@ pub(super) struct Path {
     pub(super) names: Vec<(String, String)>,
     /// Segments that mix text and parameters: the route's name for each, and a schema of the whole.
     pub(super) mixed: Vec<(String, Map<String, Value>)>,
+    /// Query parameters whose value the path prescribes.
+    pub(super) fixed: Vec<(String, String)>,
 }
 
 impl Path {
@@ -22,8 +25,10 @@ impl Path {
     /// # Errors
     /// A path that no route can have.
     pub(super) fn of(base: &str, path: &str, tails: &[&str]) -> Result<Self, String> {
+        let (path, query) = path.split_once('?').unwrap_or((path, ""));
         let whole = format!("{base}{path}");
-        let mut out = Self { template: String::new(), names: Vec::new(), mixed: Vec::new() };
+        let fixed = query.split('&').filter(|pair| !pair.is_empty()).map(pair).collect();
+        let mut out = Self { template: String::new(), names: Vec::new(), mixed: Vec::new(), fixed };
         let rest = whole.strip_prefix('/').ok_or_else(|| format!("`{whole}` does not begin with `/`"))?;
         let mut segments = rest.split('/').peekable();
         while let Some(segment) = segments.next() {
@@ -92,6 +97,13 @@ impl Path {
         });
         shaped.collect::<Vec<_>>().join("/").to_ascii_lowercase()
     }
+}
+
+/// `name=value` of a query, decoded.
+fn pair(text: &str) -> (String, String) {
+    let (name, value) = text.split_once('=').unwrap_or((text, ""));
+    let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+    (decoded(name), decoded(value))
 }
 
 fn escaped(text: &str) -> String {

@@ -87,7 +87,7 @@ impl Work<'_> {
                     notes.extend(translated.left_out);
                     let media =
                         if essence == "application/json" { String::new() } else { format!(".{}", file_name(&essence)) };
-                    let file = format!("{}.{status}{media}.json", file_name(&self.name));
+                    let file = format!("{}.{status}{media}.json", self.file);
                     entry.push_str(", schema = ");
                     entry.push_str(&written::text(&format!("schemas/{}/{file}", self.wishes.name)));
                     files.push((file, serde_json::to_string_pretty(&translated.schema).unwrap_or_default()));

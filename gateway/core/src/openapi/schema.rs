@@ -1,7 +1,7 @@
 //! How does a schema of the document become one of ours? Everything it refers to comes along under `$defs`; the dialect of
 //! `OpenAPI` 3.0 becomes 2020-12; what describes and judges nothing stays behind.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
@@ -55,6 +55,7 @@ const DESCRIBING: &[&str] = &[
     "$comment",
     "$defs",
     "$id",
+    "$recursiveAnchor",
     "$schema",
     "contentEncoding",
     "contentMediaType",
@@ -199,12 +200,18 @@ impl Work<'_> {
                 out.insert(word.to_owned(), Value::Object(all));
             } else if JUDGING.contains(&word) {
                 out.insert(word.to_owned(), value.clone());
-            } else if word != "$ref" && !DESCRIBING.contains(&word) && !word.starts_with("x-") {
+            } else if !["$ref", "$recursiveRef"].contains(&word)
+                && !DESCRIBING.contains(&word)
+                && !word.starts_with("x-")
+            {
                 self.left_out.push((at.to_owned(), format!("`{word}` is not a word of schemas here and is left out")));
             }
         }
+        self.recursive(members, &mut out, at);
         self.without_absent(members, &mut out);
         int32(&mut out);
+        known_format(&mut out);
+        exclusive(&mut out);
         match self.document.dialect {
             Dialect::Own => from_own(members, out),
             Dialect::JsonSchema => Value::Object(out),
@@ -215,11 +222,13 @@ impl Work<'_> {
         if self.is_absent(schema) { Value::Bool(false) } else { self.schema(schema, at) }
     }
 
+    /// Of what is required, each once, and nothing that may not be there.
     fn without_absent(&self, members: &Map<String, Value>, out: &mut Map<String, Value>) {
-        let Some(properties) = members.get("properties").and_then(Value::as_object) else { return };
+        let properties = members.get("properties").and_then(Value::as_object);
         if let Some(Value::Array(required)) = out.get_mut("required") {
-            let there = |name: &str| !properties.get(name).is_some_and(|schema| self.is_absent(schema));
-            required.retain(|name| name.as_str().is_none_or(there));
+            let absent = |name: &str| properties.and_then(|all| all.get(name)).is_some_and(|one| self.is_absent(one));
+            let mut seen = BTreeSet::new();
+            required.retain(|name| name.as_str().is_none_or(|name| !absent(name) && seen.insert(name.to_owned())));
         }
     }
 
@@ -231,6 +240,17 @@ impl Work<'_> {
             Judging::Files | Judging::Values => "readOnly",
         };
         schema.get(word) == Some(&Value::Bool(true))
+    }
+
+    /// `$recursiveRef` of draft 2019-09, to the component that it stands in.
+    fn recursive(&mut self, members: &Map<String, Value>, out: &mut Map<String, Value>, at: &str) {
+        let Some(reference) = members.get("$recursiveRef").and_then(Value::as_str) else { return };
+        let target = self.document.root.pointer(at);
+        if reference == "#" && target.is_some_and(|target| target.get("$recursiveAnchor") == Some(&Value::Bool(true))) {
+            out.extend(self.reference(&format!("#{at}"), at).as_object().cloned().unwrap_or_default());
+        } else {
+            self.left_out.push((at.to_owned(), format!("`$recursiveRef` to `{reference}` is left out")));
+        }
     }
 
     fn reference(&mut self, reference: &str, at: &str) -> Value {
@@ -249,8 +269,11 @@ impl Work<'_> {
             return json!({ "$ref": format!("#/$defs/{name}") });
         }
         let last = pointer.rsplit('/').next().unwrap_or_default();
-        let plain: String =
-            last.chars().map(|c| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '_' }).collect();
+        let plain: String = last
+            .chars()
+            .map(|c| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '_' })
+            .take(56)
+            .collect();
         let mut name = plain.clone();
         let mut number = 2;
         while name.is_empty() || self.names.values().any(|taken| *taken == name) {
@@ -273,8 +296,8 @@ fn int32(out: &mut Map<String, Value>) {
     }
 }
 
-/// `OpenAPI` 3.0 §4.7.24.
-fn from_own(members: &Map<String, Value>, mut out: Map<String, Value>) -> Value {
+/// Where the bound is a flag beside another, as it is in 3.0 and as it is written in 3.1 too.
+fn exclusive(out: &mut Map<String, Value>) {
     for (flag, bound) in [("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")] {
         match out.remove(flag) {
             Some(Value::Bool(true)) => {
@@ -288,6 +311,20 @@ fn from_own(members: &Map<String, Value>, mut out: Map<String, Value>) -> Value 
             }
         }
     }
+}
+
+/// Names that formats have elsewhere.
+fn known_format(out: &mut Map<String, Value>) {
+    let known = match out.get("format").and_then(Value::as_str) {
+        Some("guid") => "uuid",
+        Some("url") => "uri",
+        Some(_) | None => return,
+    };
+    out.insert("format".to_owned(), known.into());
+}
+
+/// `OpenAPI` 3.0 §4.7.24.
+fn from_own(members: &Map<String, Value>, mut out: Map<String, Value>) -> Value {
     if members.get("nullable") != Some(&Value::Bool(true)) {
         return Value::Object(out);
     }

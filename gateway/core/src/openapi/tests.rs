@@ -51,7 +51,7 @@ fn refuses_documents_that_are_not_spoken() {
 fn says_what_cannot_be_a_route_and_where() {
     let found = imported(
         "3.1.0",
-        json!({ "/a?b=1": { "get": {} }, "/b": { "trace": {} }, "/c/{id}": { "get": {} }, "/c/{name}": { "get": {} },
+        json!({ "/a?b=1": { "get": {} }, "/a": { "get": {} }, "/b": { "trace": {} }, "/c/{id}": { "get": {} }, "/c/{name}": { "get": {} },
             "/d": { "$ref": "other.yaml#/d" } }),
     );
     let refused: Vec<(&str, &str)> =
@@ -63,7 +63,7 @@ fn says_what_cannot_be_a_route_and_where() {
         ("/d", "/paths/~1d"),
     ];
     assert_eq!(refused, expected);
-    assert_eq!(found.operations.len(), 1);
+    assert_eq!(found.operations.len(), 2);
 }
 
 #[test]
@@ -206,4 +206,52 @@ fn responses_become_schemas_where_asked() {
     ];
     assert_eq!(notes, expected);
     assert!(!Imported::of(&document, &wishes()).operations[0].block.text.contains("responses"));
+}
+
+#[test]
+fn a_query_in_a_path_is_a_parameter_that_must_be_there() {
+    let (text, notes) = route("get", "/a?kind=x%20y&raw", json!({}));
+    assert!(text.contains("match = \"GET /v1/a\""), "{text}");
+    for (name, value) in [("kind", "x y"), ("raw", "")] {
+        let entry =
+            format!(r#"{{ in = "query", name = "{name}", required = true, schema = {{ enum = ["{value}"] }} }}"#);
+        assert!(text.contains(&entry), "{entry} in {text}");
+    }
+    assert_eq!(notes, ["a path has no query: what this one prescribes is a parameter that must be there"]);
+}
+
+#[test]
+fn what_documents_say_in_other_words_is_understood() {
+    let odd = json!({ "required": ["n", "n"], "properties": { "id": { "format": "guid" }, "at": { "format": "url" },
+        "n": { "minimum": 0, "exclusiveMinimum": true } } });
+    let expected = json!({ "required": ["n"], "properties": { "id": { "format": "uuid" }, "at": { "format": "uri" },
+        "n": { "exclusiveMinimum": 0 } } });
+    assert_eq!(schema("3.1.0", odd), (expected, vec![]));
+    let state =
+        json!({ "in": "query", "name": "state", "schema": { "type": ["string", "null"], "enum": ["open", null] } });
+    let (text, notes) = route("get", "/a", json!({ "parameters": [state] }));
+    assert!(text.contains(r#"schema = { type = ["string", "null"], enum = ["open"] }"#), "{text}");
+    assert_eq!(notes, Vec::<String>::new());
+}
+
+#[test]
+fn a_schema_that_refers_to_itself_by_an_anchor_does_so_by_name() {
+    let filter = json!({ "$recursiveAnchor": true, "properties": { "all": { "items": { "$recursiveRef": "#" } } } });
+    let content = json!({ "application/json": { "schema": { "$ref": "#/components/schemas/Filter" } } });
+    let root = json!({ "openapi": "3.1.0", "components": { "schemas": { "Filter": filter } },
+        "paths": { "/a": { "post": { "requestBody": { "content": content } } } } });
+    let found = Imported::of(&Document::of(root).unwrap(), &wishes());
+    let schema: Value = serde_json::from_str(&found.operations[0].schemas[0].1).unwrap();
+    let items = json!({ "items": { "$ref": "#/$defs/Filter" } });
+    assert_eq!(schema["$defs"]["Filter"], json!({ "properties": { "all": items } }));
+    assert_eq!(found.notes, []);
+}
+
+#[test]
+fn no_two_operations_share_a_file() {
+    let body = json!({ "content": { "application/json": { "schema": { "type": "object" } } } });
+    let make = |id: &str| json!({ "post": { "operationId": id, "requestBody": body } });
+    let found = imported("3.1.0", json!({ "/a": make("a/b"), "/b": make("a_b"), "/c": make("A_B") }));
+    let files: Vec<&str> = found.operations.iter().map(|operation| operation.schemas[0].0.as_str()).collect();
+    assert_eq!(files, ["a_b.json", "a_b_2.json", "A_B_3.json"]);
 }
