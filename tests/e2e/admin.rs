@@ -4,6 +4,7 @@ mod access;
 mod again;
 mod audit;
 mod backups;
+mod described;
 mod faults;
 mod frame;
 mod policies;

@@ -170,6 +170,7 @@ impl Gateway {
         let kept = store.clone();
         tasks.run("store", async move { kept.run().await });
         tasks.signing(&shared, store.signing.clone());
+        tasks.expiring_keys(&shared, store.keys.clone());
         tasks.run("jwks", async move { fetching.run().await });
         tasks.run("watch", watch_files(Arc::clone(&publisher), Arc::clone(&shared), stopped.clone()));
 

@@ -18,6 +18,8 @@ async fn every_fault_of_a_new_key_is_told_where_it_is() {
         (json!({ "name": long, "owner": "a".repeat(201) }), &["/name", "/owner"]),
         (json!({ "name": "a\u{1b}[2J" }), &["/name"]),
         (json!({ "name": "k", "owner": "a\nb" }), &["/owner"]),
+        (json!({ "name": "abc\u{202e}cba" }), &["/name"]),
+        (json!({ "name": "k\u{200b}", "owner": "\u{2066}ops" }), &["/name", "/owner"]),
         (json!({ "name": 5 }), &["/name"]),
         (json!({ "name": "k", "roles": "private-word" }), &["/roles"]),
         (json!({ "name": "k", "roles": ["a", 7] }), &["/roles/1"]),
@@ -40,6 +42,14 @@ async fn every_fault_of_a_new_key_is_told_where_it_is() {
         assert!(!problem.to_string().contains("private-word"), "{problem:#}");
     }
     assert_eq!(site.gateway.store().keys.list(None, 10, None).await.unwrap().keys, []);
+    let key = make(&site, &json!({ "name": "Schlüssel für می‌خواهم", "owner": "élodie" })).await;
+    let path = format!("/v1/keys/{}", key["id"].as_str().unwrap());
+    let body = json!({ "name": "abc\u{2069}" }).to_string();
+    let answer = admin.send("PATCH", &path, auth, body).await;
+    assert_eq!(answer.json()["errors"][0]["pointer"], "/name", "{answer:#?}");
+    let entry = json!({ "issuer": "test", "jti": "t", "reason": "a\u{202d}b" });
+    let answer = admin.post_json("/v1/revocations", auth, &entry).await;
+    assert_eq!(answer.json()["errors"][0]["pointer"], "/reason", "{answer:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -60,6 +70,7 @@ async fn every_other_fault_has_its_code() {
         ("GET", "/v1/keys?limit=many", "", 400, "invalid_parameter"),
         ("GET", "/v1/keys?page=2", "", 400, "invalid_parameter"),
         ("GET", "/v1/keys?cursor=x", "", 400, "invalid_parameter"),
+        ("GET", "/v1/sessions?user=alice", "", 400, "invalid_parameter"),
         ("GET", "/v1/keys/nobody", "", 404, "key_not_found"),
         ("GET", "/v1/keys/%FF", "", 400, "malformed_request"),
         ("DELETE", "/v1/keys/nobody", "", 404, "key_not_found"),

@@ -69,6 +69,7 @@ async fn where_versions_must_be_named_a_change_that_names_none_is_refused() {
     // What is made has no version yet.
     let key = make(&site, &json!({ "name": "k" })).await;
     let path = format!("/v1/keys/{}", key["id"].as_str().unwrap());
+    let before = site.gateway.store().audit(0, 100).await.unwrap().len();
     let (rotate, tried) = (format!("{path}/rotate"), format!("{path}?dry_run=true"));
     let changes = [
         ("PATCH", &path, r#"{"name":"other"}"#),
@@ -80,7 +81,7 @@ async fn where_versions_must_be_named_a_change_that_names_none_is_refused() {
         let refused = admin.send(method, path, auth, body).await;
         assert_eq!(refused.problem(), (428, "precondition_required".to_owned()), "{method} {path}");
     }
-    assert_eq!(site.gateway.store().audit(0, 100).await.unwrap().len(), 2);
+    assert_eq!(site.gateway.store().audit(0, 100).await.unwrap().len(), before);
     let mut tag = admin.get(&path, auth).await.header("etag").unwrap().to_owned();
     for (method, path, body) in changes {
         let fields = [auth, &[("if-match", tag.as_str())]].concat();

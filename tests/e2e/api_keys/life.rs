@@ -8,6 +8,7 @@ use portcullis_core::identify::{KeyText, Minted};
 use portcullis_server::world::store::AuditVerdict;
 use portcullis_tests::clock::TestClock;
 use portcullis_tests::site::{Setup, Site};
+use portcullis_tests::within;
 use serde_json::{Value, json};
 
 use super::{make, operator};
@@ -26,6 +27,37 @@ async fn start() -> Site {
 
 fn secret(key: &Value) -> &str {
     key["secret"].as_str().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_that_end_soon_are_counted_before_they_do() {
+    let site = Setup::new().route("home", "GET /", "read", "").start().await;
+    for (name, expires_in) in [("hours", "20h"), ("days", "6d"), ("weeks", "29d"), ("usual", "90d"), ("never", "never")]
+    {
+        make(&site, &json!({ "name": name, "expires_in": expires_in })).await;
+    }
+    let revoked = make(&site, &json!({ "name": "revoked", "expires_in": "1h" })).await;
+    let now = site.gateway.now();
+    site.gateway.store().keys.revoke(revoked["id"].as_str().unwrap(), "test", now).await.unwrap().unwrap();
+    // They are counted at the start, and every minute.
+    let site = site.restart(|_| {}).await.unwrap_or_else(|(error, _)| panic!("{error}"));
+    let value = |metrics: &str, name: &str| {
+        let line = metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.map(str::to_owned)
+    };
+    let counted = within("a count", async {
+        loop {
+            let metrics = site.metrics().await;
+            let of = |within: &str| value(&metrics, &format!("portcullis_api_keys_expiring{{within=\"{within}\"}}"));
+            if let (Some(day), Some(week), Some(month)) = (of("1d"), of("7d"), of("30d")) {
+                return ([day, week, month], value(&metrics, "portcullis_api_key_next_expiry_timestamp_seconds"));
+            }
+        }
+    })
+    .await;
+    assert_eq!(counted.0, ["1", "2", "3"]);
+    let next = counted.1.unwrap().parse::<f64>().unwrap() - f64::from(u32::try_from(now.seconds()).unwrap());
+    assert!((70_000.0..73_000.0).contains(&next), "in 20 hours: {next}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,7 +5,7 @@ use portcullis_core::moment::Moment;
 use portcullis_core::units::Span;
 use serde::de::DeserializeOwned;
 use serde_path_to_error::Segment;
-use validator::{Validate, ValidationErrors, ValidationErrorsKind};
+use validator::{Validate, ValidationError, ValidationErrors, ValidationErrorsKind};
 
 use super::problem::{FieldFault, Refused};
 
@@ -16,6 +16,27 @@ pub(super) fn parse<T: DeserializeOwned + Validate>(body: &[u8]) -> Result<T, Re
     text.end().map_err(|_| not_json("something follows the JSON value"))?;
     new.validate().map_err(|faults| Refused::invalid(told(&faults, "")))?;
     Ok(new)
+}
+
+/// Names are read by people, on terminals and pages: nothing in them moves the cursor, turns the text around, or cannot
+/// be seen.
+pub(super) fn printable(text: &str) -> Result<(), ValidationError> {
+    if text.chars().any(|c| c.is_control() || is_deceptive(c)) {
+        let message = "no control characters, and none that turn the text around or cannot be seen";
+        return Err(ValidationError::new("printable").with_message(message.into()));
+    }
+    Ok(())
+}
+
+/// Whether it changes what is read without being read: direction, lines, nothing at all (Unicode UAX #9, UTS #39). Joiners,
+/// which some scripts need, are not.
+fn is_deceptive(c: char) -> bool {
+    matches!(
+        c,
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{180e}' | '\u{200b}' | '\u{200e}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{feff}' | '\u{ffa0}'
+            | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}'
+    )
 }
 
 fn told(faults: &ValidationErrors, above: &str) -> Vec<FieldFault> {

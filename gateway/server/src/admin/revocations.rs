@@ -55,7 +55,7 @@ pub(super) struct Wanted {
     #[serde(default)]
     expires_in: Option<String>,
     #[serde(default)]
-    #[validate(length(max = 200, message = "at most 200 characters"))]
+    #[validate(length(max = 200, message = "at most 200 characters"), custom(function = input::printable))]
     reason: String,
 }
 

@@ -101,12 +101,12 @@ fn shown(stored: &StoredSession) -> Shown {
     }
 }
 
+/// How a person is written.
+const PERSON: &str = "write it as policies do: `<alias>|<sub>`";
+
 /// Alias and subject.
-fn person<'t>(user: &'t str, pointer: &str) -> Result<(&'t str, &'t str), Refused> {
-    user.split_once('|').ok_or_else(|| {
-        let message = "write it as policies do: `<alias>|<sub>`".to_owned();
-        Refused::invalid(vec![FieldFault { pointer: pointer.to_owned(), keyword: "user".to_owned(), message }])
-    })
+fn person(user: &str) -> Option<(&str, &str)> {
+    user.split_once('|')
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -125,7 +125,8 @@ pub(super) async fn list(
     page: Result<Query<Page>, QueryRejection>,
 ) -> Result<Response, Refused> {
     let Query(page) = page?;
-    let whose = page.user.as_deref().map(|user| person(user, "/user")).transpose()?;
+    let wrong = || Refused::new(StatusCode::BAD_REQUEST, "invalid_parameter", format!("`user`: {PERSON}"));
+    let whose = page.user.as_deref().map(|user| person(user).ok_or_else(wrong)).transpose()?;
     let found = admin.store.sessions.list(whose, page.limit.unwrap_or(PAGE), page.cursor.as_deref()).await;
     let found = found.map_err(|error| match error {
         StoreError::Cursor => Refused::new(StatusCode::BAD_REQUEST, "invalid_parameter", "`cursor` is none of ours"),
@@ -158,7 +159,7 @@ pub(super) async fn revoke(
 ) -> Result<Response, Refused> {
     let wanted: Wanted = input::parse(&body?)?;
     let whose = match (&wanted.user, wanted.all) {
-        (Some(user), false) => Some(person(user, "/user")?),
+        (Some(user), false) => Some(person(user).ok_or_else(|| input::fault("/user", "user", PERSON))?),
         (None, true) => None,
         (Some(_), true) | (None, false) => {
             let message = "either `user` or `all: true` must be there".to_owned();

@@ -8,12 +8,15 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::shared::Shared;
-use crate::world::store::SigningKeys;
+use crate::world::store::{Keyring, SigningKeys};
 
 /// How often host names of upstreams are looked up again.
 const LOOK_UP: Duration = Duration::from_secs(30);
 /// How often gauges are brought up to date.
 const GAUGES: Duration = Duration::from_secs(5);
+
+/// How often keys that end soon are counted.
+const EXPIRING: Duration = Duration::from_mins(1);
 
 /// Background work that ends with the process.
 pub(crate) struct Tasks {
@@ -71,6 +74,22 @@ impl Tasks {
     pub(crate) fn signing(&mut self, shared: &Arc<Shared>, keys: SigningKeys) {
         let (assertions, clock) = (Arc::clone(&shared.assertions), Arc::clone(&shared.world.clock));
         self.run("signing keys", async move { assertions.follow(keys, clock).await });
+    }
+
+    /// Tells of the keys that end soon.
+    pub(crate) fn expiring_keys(&mut self, shared: &Arc<Shared>, keys: Keyring) {
+        let shared = Arc::clone(shared);
+        self.run("expiring keys", async move {
+            let mut ticks = tokio::time::interval(EXPIRING);
+            ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+            loop {
+                ticks.tick().await;
+                // What cannot be read now is read another time.
+                if let Ok(expiring) = keys.expiring(shared.world.clock.now().wall).await {
+                    shared.streams.metrics.expiring_keys(&expiring);
+                }
+            }
+        });
     }
 
     /// Waits for all of it to end, after `stop` was sent.

@@ -7,10 +7,12 @@ use prometheus::{
     core::Collector,
 };
 
+use portcullis_core::moment::Moment;
 use portcullis_core::trail::Stage;
 
 use super::Recording;
 use crate::accept::Outcome;
+use crate::world::store::Expiring;
 
 /// OpenTelemetry's bounds for HTTP durations, in seconds.
 const SECONDS: [f64; 14] = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
@@ -33,6 +35,8 @@ pub(crate) struct Metrics {
     pub(crate) config: GaugeVec,
     pub(crate) certificate_expiry: GaugeVec,
     pub(crate) jwks_age: GaugeVec,
+    expiring_keys: GaugeVec,
+    next_key_expiry: Gauge,
     pub(crate) unguarded_routes: IntGauge,
     pub(crate) log_lines_dropped: IntGauge,
 }
@@ -90,6 +94,14 @@ impl Metrics {
                 &["file"],
             )?,
             jwks_age: gauges("jwks_age_seconds", "age of an issuer's key set", &["issuer"])?,
+            expiring_keys: gauges("api_keys_expiring", "API keys that are good and end within this time", &["within"])?,
+            next_key_expiry: register(
+                &registry,
+                Gauge::new(
+                    "portcullis_api_key_next_expiry_timestamp_seconds",
+                    "when the next API key ends; 0 where none does within 30 days",
+                )?,
+            )?,
             unguarded_routes: gauge("routes_without_enforced_policy", "routes whose authorize is off or in shadow")?,
             log_lines_dropped: gauge("log_lines_dropped", "lines lost because the writer could not keep up")?,
             registry,
@@ -109,6 +121,14 @@ impl Metrics {
 
     pub(crate) fn connection(&self, outcome: Outcome) {
         self.connections.with_label_values(&[outcome.name()]).inc();
+    }
+
+    pub(crate) fn expiring_keys(&self, expiring: &Expiring) {
+        let counted = [("1d", expiring.within_a_day), ("7d", expiring.within_a_week), ("30d", expiring.within_a_month)];
+        for (within, count) in counted {
+            self.expiring_keys.with_label_values(&[within]).set(u32::try_from(count).unwrap_or(u32::MAX).into());
+        }
+        self.next_key_expiry.set(expiring.next.map_or(0.0, |next| next.since(Moment::default()).as_secs_f64()));
     }
 
     pub(crate) fn reload(&self, succeeded: bool) {

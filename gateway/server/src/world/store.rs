@@ -34,7 +34,7 @@ pub(crate) use audit::{ShownRow, hash};
 pub(crate) use ears::Ears;
 pub use ears::Hear;
 pub use error::StoreError;
-pub use keys::{KeyPage, Keyring, NewKey, StoredKey, Word};
+pub use keys::{Expiring, KeyPage, Keyring, NewKey, StoredKey, Word};
 pub(crate) use migrate::copy_live;
 pub use migrate::{Moved, Unmoved, migrate};
 pub use record::{Changed, Commit, Draft, Expect, Kind, Listing, Page, Record, Write};

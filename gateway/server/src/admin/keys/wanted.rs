@@ -20,11 +20,11 @@ use crate::admin::problem::Refused;
 #[serde(deny_unknown_fields)]
 pub(super) struct Wanted {
     /// What it is for.
-    #[validate(length(min = 1, max = 100, message = "1 to 100 characters"), custom(function = printable))]
+    #[validate(length(min = 1, max = 100, message = "1 to 100 characters"), custom(function = input::printable))]
     pub(super) name: String,
     /// Who answers for it.
     #[serde(default)]
-    #[validate(length(max = 200, message = "at most 200 characters"), custom(function = printable))]
+    #[validate(length(max = 200, message = "at most 200 characters"), custom(function = input::printable))]
     pub(super) owner: String,
     /// `Group::"keys|<role>"` in policies. Those that begin with `portcullis:` are roles of the admin API.
     #[serde(default)]
@@ -60,9 +60,9 @@ pub(super) struct Wanted {
 #[derive(Debug, Deserialize, JsonSchema, Validate)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Patch {
-    #[validate(length(min = 1, max = 100, message = "1 to 100 characters"), custom(function = printable))]
+    #[validate(length(min = 1, max = 100, message = "1 to 100 characters"), custom(function = input::printable))]
     name: Option<String>,
-    #[validate(length(max = 200, message = "at most 200 characters"), custom(function = printable))]
+    #[validate(length(max = 200, message = "at most 200 characters"), custom(function = input::printable))]
     owner: Option<String>,
     #[validate(length(max = 32, message = "at most 32 roles"), custom(function = words))]
     roles: Option<Vec<String>>,
@@ -155,14 +155,6 @@ fn words(words: &[String]) -> Result<(), ValidationError> {
         return Ok(());
     }
     Err(ValidationError::new("words").with_message("each of 1 to 64 letters, digits or `_-.:/`".into()))
-}
-
-/// Names are printed on terminals.
-fn printable(text: &str) -> Result<(), ValidationError> {
-    if text.chars().any(char::is_control) {
-        return Err(ValidationError::new("printable").with_message("no control characters".into()));
-    }
-    Ok(())
 }
 
 fn plan(name: Option<&str>, call: &Call) -> Result<Option<String>, Refused> {

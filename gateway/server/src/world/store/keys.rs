@@ -1,6 +1,7 @@
 //! API keys: kept in the store, known in memory.
 
 mod cache;
+mod expiring;
 mod uses;
 
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use super::{
     audit, json, parsed,
 };
 use cache::{Found, KeyCache};
+pub use expiring::Expiring;
 use uses::{Use, Uses};
 
 /// How long a request waits for a key that is not in memory.
@@ -197,6 +199,11 @@ impl Keyring {
         }
     }
 
+    /// The keys that end soon.
+    pub async fn expiring(&self, now: Moment) -> Result<Expiring, StoreError> {
+        expiring::count(&*self.0.store, now).await
+    }
+
     /// Writes the uses that wait. What cannot be written is noted again.
     pub async fn flush(&self) -> Result<(), StoreError> {
         let mut noted = self.0.uses.take();
@@ -292,11 +299,13 @@ impl Keys for Keyring {
 
 /// A key as it is kept; the audit log vouches for the body.
 pub(crate) fn draft(record: &KeyRecord) -> Result<Draft, StoreError> {
+    let ends = record.expires_at.filter(|_| record.revoked_at.is_none()).map(|end| expiring::tag(end).into());
+    let tags = [Arc::from(of_owner(&record.owner))].into_iter().chain(ends).collect();
     Ok(Draft {
         kind: Kind::ApiKey,
         id: Arc::from(record.id.as_str()),
         body: json(record)?,
-        tags: vec![Arc::from(of_owner(&record.owner))],
+        tags,
         created_at: record.created_at,
         // The record of a key outlives the key.
         expires_at: None,
