@@ -2,6 +2,7 @@
 
 mod access;
 mod again;
+mod applied;
 mod audit;
 mod backups;
 mod described;

@@ -61,8 +61,10 @@ async fn helps_with_every_verb() {
         ["audit", "export"],
         ["audit", "verify"],
         ["admin", "reset-key"],
+        ["config", "apply"],
         ["config", "diff"],
         ["config", "history"],
+        ["config", "rollback"],
     ];
     let records = records.map(|[verb, what]| vec![verb, what, "--help"]);
     for arguments in VERBS.map(|verb| vec![verb, "--help"]).into_iter().chain(policy).chain(keys).chain(records) {

@@ -66,6 +66,14 @@ impl Site {
         replica
     }
 
+    /// As [`Self::replica`], where these variables are set instead of the site's.
+    pub async fn replica_with(&self, variables: &[(&str, &str)]) -> Result<Gateway, StartError> {
+        let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let replica = Gateway::start_by(Arc::clone(&self.clock), Options { variables, ..self.options.clone() }).await?;
+        replica.warm().await;
+        Ok(replica)
+    }
+
     /// Writes `config/client.toml`: the configuration, with the port that the admin listener got.
     pub fn name_admin(&self) {
         let admin = self.gateway.admin.expect("an admin listener").to_string();

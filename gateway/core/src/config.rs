@@ -47,12 +47,12 @@ pub use crate::validate::{
     ResponsesConfig, Undeclared, UnknownQuery, ValidateConfig,
 };
 pub use addresses::Listener;
-pub use control::ControlConfig;
+pub use control::{ControlConfig, ControlSource};
 pub use cors::{Cors, CorsConfig};
 pub use counters::CountersConfig;
 pub use error::{ConfigError, Location, render};
 pub use exchange::{ExchangeConfig, OnExchangeFailure};
-pub use load::{Doorway, Loaded, PathPart, doorway, load};
+pub use load::{Doorway, Gathered, Loaded, Machine, PathPart, Terms, doorway, gather, load, load_under};
 pub use observe::{AccessLog, Level, ObserveConfig};
 pub use policies::PoliciesConfig;
 pub use routes::{RouteConfig, RouteMatch, TokenToApp};
@@ -88,7 +88,7 @@ pub struct Config {
     /// Where keys, decisions and revisions are kept.
     #[schemars(default)]
     pub store: StoreConfig,
-    /// What is kept of the configuration's past.
+    /// Where the configuration comes from, and what is kept of its past.
     #[schemars(default)]
     pub control: ControlConfig,
     /// Where requests are counted for limits.

@@ -1,6 +1,7 @@
 //! What is in force? The compiled configuration: immutable, loaded once per request, swapped whole.
 
 mod compile;
+mod effects;
 mod own;
 mod question;
 mod rules;
@@ -14,7 +15,8 @@ use std::sync::Arc;
 
 use http::Method;
 
-pub use compile::{Built, Folder, Texts, cedar_files, compile, policy_folder};
+pub use compile::{Built, Folder, Texts, cedar_files, compile, compile_under, gathered, policy_folder};
+pub use effects::{Effects, RouteChange, RouteSummary};
 pub use own::Own;
 pub use question::{Described, Question, Wanted};
 pub use rules::{Modes, Rules};

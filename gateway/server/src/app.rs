@@ -23,6 +23,7 @@ use tokio::sync::{Semaphore, watch};
 use crate::accept::lease::Leased;
 use crate::accept::{Door, Front, Limits};
 use crate::admin::{self, Admin};
+use crate::control::begin::{Begun, begin};
 use crate::control::tasks::Tasks;
 use crate::control::{Chronicle, Compiled, Compiler, Publisher, Subscriber, watch as watch_files};
 use crate::forward::Assertions;
@@ -101,21 +102,16 @@ impl Gateway {
         let source = Box::new(Disk::with(options.variables));
         let compiler = Arc::new(Compiler { entry: options.config, source, tickets, clock: Arc::clone(&clock) });
 
-        let compiled = {
-            let compiler = Arc::clone(&compiler);
-            let compiling = tokio::task::spawn_blocking(move || compiler.compile());
-            compiling.await.map_err(|error| StartError::World(error.to_string()))?
-        };
-        let Compiled { published, warnings } = compiled.map_err(StartError::Config)?;
+        world::outside::look_at_authorities().map_err(StartError::World)?;
+        let Begun { compiled, store, last } = Box::pin(begin(&compiler)).await?;
+        let Compiled { published, warnings, .. } = compiled;
         let snapshot = Arc::clone(&published.snapshot);
         let server = snapshot.server().clone();
 
         let metrics = Arc::new(Metrics::new().map_err(|error| StartError::World(error.to_string()))?);
         let streams = Arc::new(streams(&snapshot, Arc::clone(&metrics))?);
 
-        world::outside::look_at_authorities().map_err(StartError::World)?;
         let data = snapshot.data_dir();
-        let store = Box::pin(world::store(&snapshot, &clock)).await.map_err(StartError::World)?;
         let admin_key_file =
             admin::key_file::ensure(&store.admin_key, &data, clock.now().wall).await.map_err(StartError::World)?;
         let local: Arc<dyn Counters> = Arc::new(MemoryCounters::default());
@@ -158,7 +154,7 @@ impl Gateway {
             },
             renewing(admin_tls.clone()),
         ];
-        let publisher = Arc::new(Publisher::new(compiler, published, chronicle.clone(), metrics, subscribers));
+        let publisher = Arc::new(Publisher::new((compiler, last), published, chronicle.clone(), metrics, subscribers));
 
         chronicle.begin().await;
 
@@ -174,7 +170,8 @@ impl Gateway {
         tasks.run("jwks", async move { fetching.run().await });
         tasks.run("watch", watch_files(Arc::clone(&publisher), Arc::clone(&shared), stopped.clone()));
 
-        tasks.run("revisions", async move { chronicle.run().await });
+        let following = Arc::clone(&publisher);
+        tasks.run("revisions", async move { chronicle.run(following).await });
 
         let admin = Admin::new(Arc::clone(&shared), Arc::clone(&publisher), store.clone(), Arc::clone(&jwks));
         let mut gateway = Self {

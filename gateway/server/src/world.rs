@@ -20,7 +20,6 @@ use std::sync::Arc;
 
 use portcullis_core::config::{CountersConfig, Secret, StoreConfig};
 use portcullis_core::ports::{Clock, Counters};
-use portcullis_core::snapshot::Snapshot;
 use rustls::server::ProducesTickets;
 
 pub(crate) use reach::{needs_network, unreachable, unusable};
@@ -50,11 +49,11 @@ pub(crate) fn cores() -> usize {
 }
 
 /// What outlasts the process.
-pub(crate) async fn store(snapshot: &Snapshot, clock: &Arc<dyn Clock>) -> Result<store::Stored, String> {
-    if let Some(file) = snapshot.store().file() {
-        sqlite::must_be_writable(&snapshot.root().join(file)).map_err(|error| error.to_string())?;
+pub(crate) async fn store(config: &StoreConfig, root: &Path, clock: &Arc<dyn Clock>) -> Result<store::Stored, String> {
+    if let Some(file) = config.file() {
+        sqlite::must_be_writable(&root.join(file)).map_err(|error| error.to_string())?;
     }
-    let opened = open(snapshot.store(), snapshot.root(), clock).await?;
+    let opened = open(config, root, clock).await?;
     store::Stored::open(opened).await.map_err(|error| format!("the store: {error}"))
 }
 

@@ -45,7 +45,7 @@ async fn the_status_names_each_dependency_and_how_it_fails() {
     let mut status = admin.get("/v1/status", auth).await.json();
     let dependencies = status["dependencies"].take();
     let expected = json!({ "ready": true, "dependencies": null, "unguarded_routes": ["loose"], "config": {
-        "version": &*site.gateway.version(), "since": status["config"]["since"], "revision": 1,
+        "version": &*site.gateway.version(), "since": status["config"]["since"], "revision": 1, "source": "files", "pinned": false,
         "hash": status["config"]["hash"], "pending_errors": [] } });
     assert_eq!(status, expected);
     let told: Vec<_> = dependencies.as_array().unwrap().iter().map(|one| (&one["name"], &one["state"])).collect();

@@ -85,7 +85,7 @@ async fn does_not_start_on_a_store_that_another_process_holds() {
         other.execute_batch("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE").unwrap();
         held = Some(other);
     };
-    let said = within("a refusal to start", refused_start(start().await, exclude)).await;
+    let said = Box::pin(within("a refusal to start", refused_start(start().await, exclude))).await;
     assert_eq!(
         said,
         "cannot use the store `FILE`: another process holds the store; stop it, or give `store.url` another file"

@@ -9,10 +9,12 @@ mod depth;
 mod draft;
 mod files;
 mod findings;
+mod gather;
 mod include;
 mod interpolate;
 mod kept;
 mod keys;
+mod machine;
 mod spans;
 mod text;
 mod tree;
@@ -26,7 +28,9 @@ use super::{Config, ConfigError, Location, ReadFile, ServerConfig, Source, Store
 
 use draft::Draft;
 use findings::Findings;
+pub use gather::{Gathered, gather};
 pub(super) use keys::nearest;
+pub use machine::{Machine, Terms};
 pub use spans::PathPart;
 use spans::Spans;
 
@@ -49,9 +53,15 @@ pub struct Loaded {
 
 /// Reads the configuration whose main file is `entry`. Errors are sorted by file and line; at most 100 are reported.
 pub fn load(entry: &Path, source: &dyn Source) -> Result<Loaded, Vec<ConfigError>> {
-    let mut desk = Desk::open(entry, source)?;
+    load_under(entry, source, Terms::Own)
+}
+
+/// As [`load`], on these terms.
+pub fn load_under(entry: &Path, source: &dyn Source, terms: Terms<'_>) -> Result<Loaded, Vec<ConfigError>> {
+    let mut desk = Desk::open(entry, source, terms)?;
     include::read_all(&mut desk);
-    let draft = Draft::make(&mut desk);
+    let mut draft = Draft::make(&mut desk);
+    machine::keep(&mut draft, &mut desk);
     let body_schemas = desk.read_body_schemas(&draft);
     let Desk { files: read, root, folder, spans, mut findings, .. } = desk;
     cross::check(&draft, &spans, &mut findings);
@@ -78,7 +88,7 @@ pub struct Doorway {
 
 /// Reads of the configuration what says where its gateway is. A section that cannot be read counts as not written.
 pub fn doorway(entry: &Path, source: &dyn Source) -> Doorway {
-    let (draft, root, errors) = match Desk::open(entry, source) {
+    let (draft, root, errors) = match Desk::open(entry, source, Terms::Own) {
         Ok(mut desk) => {
             include::read_all(&mut desk);
             let draft = Draft::make(&mut desk);
@@ -115,6 +125,11 @@ impl Loaded {
     /// each is replaced by `${own:KEY}`.
     pub fn texts(&self) -> impl Iterator<Item = (&Path, String)> {
         self.spans.files.iter().map(|file| (file.path.as_path(), file.kept()))
+    }
+
+    /// What of it belongs to the machine whose files these are.
+    pub fn machine(&self) -> Machine {
+        Machine::of(&self.config, &self.root, self.spans.files.iter().flat_map(text::TextFile::secrets).collect())
     }
 
     /// A path as this configuration means it, where it is relative to the root.

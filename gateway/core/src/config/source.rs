@@ -14,6 +14,11 @@ pub trait Source {
 
     /// An environment variable; `None` when it is not set or not UTF-8.
     fn variable(&self, name: &str) -> Option<String>;
+
+    /// The secret that the machine's own files hold at this key, for a text that was kept without it.
+    fn own(&self, _key: &str) -> Option<String> {
+        None
+    }
 }
 
 /// Why a file or a folder cannot be had.

@@ -107,6 +107,13 @@ pub const ADMIN_ONLY: &[Row] = &[
         remedy: "Try again when fewer changes are made; a Redis store can be copied by its own means, too.",
     },
     Row {
+        name: "config_from_files",
+        status: 409,
+        title: "Files decide",
+        detail: "The configuration in force is that of the files of each machine.",
+        remedy: "Change the files, which are read at once; or set `control.source = \"store\"` and restart. A rollback works with both.",
+    },
+    Row {
         name: "revision_not_found",
         status: 404,
         title: "No such revision",

@@ -11,14 +11,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::{Own, Snapshot};
-use crate::config::{ConfigError, ContentHash, Loaded, PathPart, Source, load};
+use crate::config::{ConfigError, ContentHash, Loaded, Machine, PathPart, Source, Terms, load_under};
 use crate::framing::{Framing, Limits};
 use crate::identify::{Bearer, Certificates, Judges, Providers};
 use crate::route::Table;
 
 pub use policies::{Folder, cedar_files, policy_folder};
 use texts::Reader;
-pub use texts::Texts;
+pub use texts::{Texts, gathered};
 
 /// A snapshot, and what its operator should know of it.
 #[derive(Debug)]
@@ -26,14 +26,21 @@ pub struct Built {
     pub snapshot: Arc<Snapshot>,
     /// What it was made of.
     pub texts: Texts,
+    /// What of it belongs to this machine.
+    pub machine: Machine,
     pub warnings: Vec<ConfigError>,
 }
 
 /// Reads and compiles the configuration whose main file is `entry`.
 pub fn compile(entry: &Path, source: &dyn Source) -> Result<Built, Vec<ConfigError>> {
+    compile_under(entry, source, Terms::Own)
+}
+
+/// As [`compile`], on these terms.
+pub fn compile_under(entry: &Path, source: &dyn Source, terms: Terms<'_>) -> Result<Built, Vec<ConfigError>> {
     let reader = Reader::of(source);
     let source: &dyn Source = &reader;
-    let loaded = load(entry, source)?;
+    let loaded = load_under(entry, source, terms)?;
     let (read, certificates) = (Vec::new(), Vec::new());
     let mut work = Work { loaded: &loaded, errors: Vec::new(), warnings: Vec::new(), read, certificates };
 
@@ -86,6 +93,7 @@ pub fn compile(entry: &Path, source: &dyn Source) -> Result<Built, Vec<ConfigErr
     };
     let by_name: HashMap<Arc<str>, usize> =
         rules.iter().enumerate().map(|(at, rules)| (Arc::clone(&rules.name), at)).collect();
+    let machine = loaded.machine();
     let Loaded { config, files, root, .. } = loaded;
     let public_url = config.server.public_url.as_ref().map_or("", crate::config::Origin::as_str).into();
     let files = files.into_iter().map(|file| file.path).chain(read.into_iter().map(|(path, _)| path)).collect();
@@ -105,7 +113,7 @@ pub fn compile(entry: &Path, source: &dyn Source) -> Result<Built, Vec<ConfigErr
         root,
         files,
     };
-    Ok(Built { snapshot: Arc::new(snapshot), texts, warnings })
+    Ok(Built { snapshot: Arc::new(snapshot), texts, machine, warnings })
 }
 
 /// The files that resources get their attributes from.

@@ -74,6 +74,11 @@ impl Call {
         governance.may(&self.who, operation, subject, self.peer).map(|_| ()).map_err(|denied| denied.refusal.into())
     }
 
+    /// Whether it is meant for one version alone.
+    pub(super) fn names_a_version(&self) -> bool {
+        self.if_match.as_ref().is_some_and(|wanted| wanted.trim() != "*")
+    }
+
     /// Holds `If-Match`, where it was sent, against the version there is (RFC 9110 §13.1.1).
     ///
     /// # Errors

@@ -21,7 +21,7 @@ use super::operation::{About, Facts, Rehearsal};
 use super::problem::Refused;
 use super::{Admin, access, query};
 
-/// The largest request body, in bytes.
+/// The largest request body, in bytes, of an operation that does not say otherwise.
 pub(super) const LARGEST_BODY: usize = 256 * 1024;
 /// Until a body has arrived whole.
 const BODY: Duration = Duration::from_secs(10);
@@ -87,10 +87,11 @@ async fn whole(facts: &Facts, parts: &Parts, body: Body) -> Result<Bytes, Refuse
         let detail = "the body must be `application/json`";
         return Err(Refused::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail));
     }
-    match tokio::time::timeout(BODY, to_bytes(body, LARGEST_BODY)).await {
+    match tokio::time::timeout(BODY, to_bytes(body, facts.largest_body)).await {
         Ok(Ok(body)) => Ok(body),
         Ok(Err(error)) if is_too_large(&error) => {
-            Err(Refused::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "the body is larger than 256 KiB"))
+            let detail = format!("the body is larger than {} KiB", facts.largest_body / 1024);
+            Err(Refused::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail))
         }
         Ok(Err(_)) => Err(Refused::new(StatusCode::BAD_REQUEST, "malformed_request", "the body did not arrive whole")),
         Err(_) => {

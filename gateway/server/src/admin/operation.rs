@@ -15,6 +15,7 @@ use axum::routing::{MethodFilter, MethodRouter, on};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use super::Admin;
+use super::frame::LARGEST_BODY;
 
 /// A type's schema, for the document.
 pub(super) type Shape = fn(&mut SchemaGenerator) -> Schema;
@@ -39,6 +40,8 @@ pub(super) struct Facts {
     /// An object whose members are the query's parameters.
     pub(super) query: Option<Schema>,
     pub(super) body: Option<Shape>,
+    /// In bytes.
+    pub(super) largest_body: usize,
     pub(super) answers: Vec<(u16, Content)>,
     /// Codes beyond those that any operation may answer with, with their status.
     pub(super) refusals: Vec<(u16, &'static str)>,
@@ -135,6 +138,7 @@ impl Operation {
             rehearsal,
             query: None,
             body: None,
+            largest_body: LARGEST_BODY,
             answers: Vec::new(),
             refusals: Vec::new(),
         };
@@ -161,6 +165,12 @@ impl Operation {
 
     pub(super) fn body<B: JsonSchema>(mut self) -> Self {
         self.facts.body = Some(SchemaGenerator::subschema_for::<B>);
+        self
+    }
+
+    /// Its body may be larger than others.
+    pub(super) fn body_up_to(mut self, bytes: usize) -> Self {
+        self.facts.largest_body = bytes;
         self
     }
 

@@ -1,6 +1,7 @@
 //! Which configurations were applied, and what did each change? Texts are shown as they were written: `${…}` is not
 //! resolved, and a secret that stood there in clear was never kept.
 
+mod change;
 mod differences;
 
 use std::collections::BTreeMap;
@@ -48,6 +49,8 @@ pub(super) fn operations() -> Vec<Operation> {
         .answers::<Difference>(200)
         .refuses(404, "revision_not_found")
         .refuses(409, "revision_too_large"),
+        change::apply_operation(),
+        change::roll_back_operation(),
     ]
 }
 
@@ -78,8 +81,9 @@ struct Shown {
     created_at: i64,
     /// Who applied it, as in the audit log; `files`: whoever wrote them.
     author: String,
-    /// `files`: those of a machine.
+    /// `files`: those of a machine; `api`: sent; `rollback`: an older revision again.
     origin: Origin,
+    note: String,
     /// SHA-256 over all texts, in hexadecimal digits: the same texts have the same.
     hash: String,
     /// Whether it is what this replica does.
@@ -192,6 +196,7 @@ fn shown(admin: &Admin, revision: &Revision, before: Option<&Revision>) -> Shown
         created_at: revision.at.seconds(),
         author: revision.author.clone(),
         origin: revision.origin,
+        note: revision.note.clone(),
         hash: revision.hash.clone(),
         in_force: in_force.is_some_and(|in_force| in_force.number == revision.number),
         changes: before.map(|before| changed(&before.files, &revision.files)),

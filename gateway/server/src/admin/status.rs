@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use portcullis_core::config::ControlSource;
 use portcullis_core::snapshot::Rules;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -49,11 +50,15 @@ pub(super) struct Report {
 struct Config {
     version: String,
     since: i64,
+    /// What decides: `files` of this machine, or the `store`.
+    source: ControlSource,
+    /// Whether a rollback holds in the place of the files, until they change.
+    pinned: bool,
     /// The revision that this replica does; null while it has no number yet.
     revision: Option<u64>,
     /// Of its texts: replicas with the same hash do the same.
     hash: String,
-    /// What is wrong with the newest files; empty while they are in force.
+    /// What is wrong with what should be in force, the newest files or the revision of the store; empty while it is.
     pending_errors: Vec<String>,
 }
 
@@ -103,6 +108,8 @@ pub(super) async fn report(admin: &Admin) -> Report {
         config: Config {
             version: published.snapshot.version.to_string(),
             since: published.since.seconds(),
+            source: admin.publisher.source(),
+            pinned: admin.publisher.source() == ControlSource::Files && published.revision.is_some(),
             revision: admin.publisher.chronicle().in_force().map(|revision| revision.number),
             hash: published.hash.clone(),
             pending_errors: admin.publisher.pending_errors().iter().map(ToString::to_string).collect(),

@@ -180,7 +180,17 @@ fn refusal(status: StatusCode, text: &str) -> String {
     let faults = value.get("errors").and_then(Value::as_array).map_or_else(String::new, |errors| {
         errors.iter().fold(String::new(), |text, e| {
             let part = |name: &str| e.get(name).and_then(Value::as_str).unwrap_or_default();
-            format!("{text}\n  {}: {}", part("pointer"), part("message"))
+            let number = |name: &str| e.get(name).and_then(Value::as_u64).unwrap_or_default();
+            let place = match (part("file"), number("line")) {
+                ("", _) => part("pointer").to_owned(),
+                (file, 0) => file.to_owned(),
+                (file, line) => format!("{file}:{line}:{}", number("column")),
+            };
+            let help = match part("help") {
+                "" => String::new(),
+                help => format!("\n    help: {help}"),
+            };
+            format!("{text}\n  {place}: {}{help}", part("message"))
         })
     });
     format!("{status}: {detail}{faults}")

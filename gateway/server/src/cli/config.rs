@@ -1,4 +1,6 @@
-//! `config`: the configurations that were applied, as the store of the running gateway keeps them.
+//! `config`: the configurations that were applied, as the store of the running gateway keeps them; and others in their place.
+
+mod change;
 
 use portcullis_core::moment::Moment;
 use serde_json::Value;
@@ -15,6 +17,19 @@ pub(super) struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Verb {
+    /// Send the files of the configuration to the gateway, which puts them in force on every replica
+    /// (`control.source = "store"`).
+    Apply {
+        #[command(flatten)]
+        reach: Reach,
+        #[command(flatten)]
+        how: change::How,
+        /// The main file to be sent, where it is not the one that says where the gateway is.
+        file: Option<std::path::PathBuf>,
+        /// What it is for.
+        #[arg(long)]
+        note: Option<String>,
+    },
     /// What one revision changed; or the differences between two.
     Diff {
         #[command(flatten)]
@@ -34,20 +49,44 @@ enum Verb {
         #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
         limit: u32,
     },
+    /// Put an older revision in force again; where files decide, until they change.
+    Rollback {
+        #[command(flatten)]
+        reach: Reach,
+        #[command(flatten)]
+        how: change::How,
+        #[arg(value_parser = clap::value_parser!(u64).range(1..))]
+        revision: u64,
+    },
 }
 
 pub(super) fn config(args: Args, format: Format) -> u8 {
     done(async move {
         let reach = match &args.verb {
-            Verb::Diff { reach, .. } | Verb::History { reach, .. } => reach,
+            Verb::Apply { reach, .. }
+            | Verb::Diff { reach, .. }
+            | Verb::History { reach, .. }
+            | Verb::Rollback { reach, .. } => reach,
+        };
+        let change = match &args.verb {
+            Verb::Apply { reach, how, file, note } => {
+                let file = file.as_ref().unwrap_or(&reach.config.config);
+                Some((change::apply(file, how, note.as_deref())?, how))
+            }
+            Verb::Rollback { how, revision, .. } => Some((change::roll_back(*revision, how), how)),
+            Verb::Diff { .. } | Verb::History { .. } => None,
         };
         let client = AdminClient::reach(reach)?;
+        if let Some((ask, how)) = change {
+            return Ok(change::run(&client, &ask, how, format).await);
+        }
         let answer = match &args.verb {
             Verb::Diff { revision, other, .. } => diff(&client, *revision, *other).await,
             Verb::History { limit, .. } => {
                 let most = usize::try_from(*limit).unwrap_or(usize::MAX);
                 client.list_first("/v1/config/revisions", most).await
             }
+            Verb::Apply { .. } | Verb::Rollback { .. } => return Ok(FINE),
         };
         Ok(match answer {
             Ok(answer) => {
@@ -81,15 +120,17 @@ fn print(verb: &Verb, answer: &Value, format: Format) {
         return;
     }
     match verb {
-        Verb::Diff { .. } => {
-            for file in members(answer, "files") {
-                match file.get("diff").and_then(Value::as_str) {
-                    Some(lines) => say(lines),
-                    None => say(&format!("{} {}: too much to be shown\n", text(file, "change"), text(file, "path"))),
-                }
-            }
-        }
+        Verb::Diff { .. } => members(answer, "files").for_each(lines),
         Verb::History { .. } => members(answer, "items").for_each(|revision| say(&line(revision))),
+        Verb::Apply { .. } | Verb::Rollback { .. } => {}
+    }
+}
+
+/// A file that is another, line by line.
+fn lines(file: &Value) {
+    match file.get("diff").and_then(Value::as_str) {
+        Some(lines) => say(lines),
+        None => say(&format!("{} {}: too much to be shown\n", text(file, "change"), text(file, "path"))),
     }
 }
 
@@ -106,7 +147,12 @@ fn line(revision: &Value) -> String {
         };
         format!("  {sign}{}", text(file, "path"))
     });
-    format!("{mark} {:>5}  {at}  {hash}  {}{}\n", number("number"), text(revision, "author"), signs.collect::<String>())
+    let note = match text(revision, "note") {
+        "" | "-" => String::new(),
+        note => format!("  {note}"),
+    };
+    let (author, signs) = (text(revision, "author"), signs.collect::<String>());
+    format!("{mark} {:>5}  {at}  {hash}  {author}{note}{signs}\n", number("number"))
 }
 
 fn text<'v>(value: &'v Value, name: &str) -> &'v str {

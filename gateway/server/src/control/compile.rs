@@ -4,14 +4,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use portcullis_core::config::{
-    ClientCertificatesConfig, ConfigError, Listener, Source, TlsConfig, TlsVersion, UpstreamConfig, load,
+    ClientCertificatesConfig, ConfigError, Listener, Machine, Source, Terms, TlsConfig, TlsVersion, UpstreamConfig,
+    load, load_under,
 };
 use portcullis_core::moment::Moment;
 use portcullis_core::ports::Clock;
-use portcullis_core::snapshot::{self, Snapshot};
+use portcullis_core::snapshot::{self, Snapshot, Texts};
 use rustls::server::ProducesTickets;
 
 use super::Published;
+use super::overlay::Overlay;
 use crate::accept::TlsPolicy;
 use crate::accept::tls::{Material, Oldest, clients};
 use crate::forward::{Peers, Upstream};
@@ -24,6 +26,8 @@ const AUTHORITIES: &str =
 /// A configuration that compiled, with what its operator should know.
 pub(crate) struct Compiled {
     pub(crate) published: Published,
+    /// What of it is this machine's own.
+    pub(crate) machine: Machine,
     pub(crate) warnings: Vec<ConfigError>,
 }
 
@@ -41,6 +45,61 @@ impl Compiler {
     pub(crate) fn compile(&self) -> Result<Compiled, Vec<ConfigError>> {
         compile(&self.entry, &*self.source, &self.tickets, self.clock.now().wall)
     }
+
+    /// What is this machine's own, whatever the rest of its files says.
+    pub(crate) fn machine(&self) -> Result<Machine, Vec<ConfigError>> {
+        load(&self.entry, &*self.source).map(|loaded| loaded.machine())
+    }
+
+    /// As [`Self::compile`], with the texts of a revision in the place of the machine's own.
+    pub(crate) fn compile_texts(
+        &self,
+        texts: &Texts,
+        machine: &Machine,
+        text: Text,
+    ) -> Result<Compiled, Vec<ConfigError>> {
+        let main = Texts::name(machine.root(), &self.entry);
+        if texts.main != main {
+            let message =
+                format!("the main file of the revision is `{}`, and that of this gateway is `{main}`", texts.main);
+            return Err(vec![ConfigError::of_file(&self.entry, message)]);
+        }
+        let overlay = Overlay { texts, machine, below: &*self.source };
+        let (terms, now) = (text.terms(machine), self.clock.now().wall);
+        let compiled = roomy(|| compile_here(&self.entry, &overlay, &self.tickets, (now, terms)))?;
+        let read = &compiled.published.texts.files;
+        let mut errors = Vec::new();
+        let mut refuse = |path: &String, message: &str, help: &str| {
+            let mut error = ConfigError::of_file(&machine.root().join(path), message);
+            error.help = Some(help.to_owned());
+            errors.push(error);
+        };
+        for path in read.keys().filter(|path| !texts.files.contains_key(*path)) {
+            refuse(path, "is not among the files of the revision", "a revision holds every text that it is made of");
+        }
+        for path in texts.files.keys().filter(|path| text == Text::Sent && !read.contains_key(*path)) {
+            refuse(path, "nothing refers to this file", "leave it out, or name it in the configuration");
+        }
+        if errors.is_empty() { Ok(compiled) } else { Err(errors) }
+    }
+}
+
+/// Where texts come from.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Text {
+    /// The store: they were applied before.
+    Kept,
+    /// Whoever wants to apply them.
+    Sent,
+}
+
+impl Text {
+    fn terms(self, machine: &Machine) -> Terms<'_> {
+        match self {
+            Self::Kept => Terms::Revision(machine),
+            Self::Sent => Terms::Applying(machine),
+        }
+    }
 }
 
 /// The stack that compiling has: policies are taken apart by recursion, and a worker's stack is small.
@@ -53,7 +112,7 @@ pub(crate) fn compile(
     tickets: &Arc<dyn ProducesTickets>,
     now: Moment,
 ) -> Result<Compiled, Vec<ConfigError>> {
-    roomy(|| compile_here(entry, source, tickets, now))
+    roomy(|| compile_here(entry, source, tickets, (now, Terms::Own)))
 }
 
 /// Does it on a thread with room enough for policies, and waits.
@@ -72,9 +131,10 @@ fn compile_here(
     entry: &Path,
     source: &dyn Source,
     tickets: &Arc<dyn ProducesTickets>,
-    now: Moment,
+    (now, terms): (Moment, Terms<'_>),
 ) -> Result<Compiled, Vec<ConfigError>> {
-    let built = snapshot::compile(entry, source).map_err(|errors| and_ours(errors, entry, source, tickets))?;
+    let built = snapshot::compile_under(entry, source, terms)
+        .map_err(|errors| and_ours(errors, (entry, terms), source, tickets))?;
     let mut errors = Vec::new();
     let snapshot = &built.snapshot;
     let tls = tls(snapshot.tls(), snapshot.root(), source, tickets, &mut errors);
@@ -86,8 +146,9 @@ fn compile_here(
             warnings.extend(nameless(&tls, &built.snapshot, entry));
             let hash = built.texts.hash().to_string();
             let (snapshot, texts, tls) = (built.snapshot, built.texts, Arc::new(tls));
-            let published = Published { snapshot, texts, hash, tls, peers, since: now };
-            Ok(Compiled { published, warnings })
+            let (revision, lapsed) = (None, None);
+            let published = Published { snapshot, texts, hash, revision, lapsed, tls, peers, since: now };
+            Ok(Compiled { published, machine: built.machine, warnings })
         }
         _ => {
             errors.sort();
@@ -99,11 +160,11 @@ fn compile_here(
 /// What else is wrong, so that nobody has to mend one half to hear of the other.
 fn and_ours(
     mut errors: Vec<ConfigError>,
-    entry: &Path,
+    (entry, terms): (&Path, Terms<'_>),
     source: &dyn Source,
     tickets: &Arc<dyn ProducesTickets>,
 ) -> Vec<ConfigError> {
-    if let Ok(loaded) = load(entry, source) {
+    if let Ok(loaded) = load_under(entry, source, terms) {
         tls(&loaded.config.tls, &loaded.root, source, tickets, &mut errors);
         peers(loaded.config.upstreams.iter(), &loaded.root, entry, source, &mut errors);
         errors.sort();

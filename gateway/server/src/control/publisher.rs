@@ -1,12 +1,14 @@
 //! The only one who can publish.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
-use portcullis_core::config::ConfigError;
+use portcullis_core::config::{ConfigError, ControlSource, Machine};
+use portcullis_core::snapshot::Texts;
 
-use super::{Chronicle, Compiled, Compiler, Published};
+use super::{Chronicle, Compiled, Compiler, Published, Text};
 use crate::observe::Metrics;
+use crate::world::store::Revision;
 
 /// What became of a reload.
 #[derive(Clone, Debug)]
@@ -19,26 +21,49 @@ pub(crate) enum ReloadOutcome {
 /// Told of every configuration that comes into force, the first included.
 pub(crate) type Subscriber = Box<dyn Fn(&Published) + Send + Sync>;
 
-/// Compiles the files again and swaps the configuration whole, or not at all.
+/// A revision that is to be in force.
+#[derive(Clone, Debug)]
+pub(crate) struct Followed {
+    pub(crate) revision: Arc<Revision>,
+    pub(crate) texts: Arc<Texts>,
+    /// The hash of the files over which it is pinned; `None`: whatever the files are.
+    pub(crate) over: Option<String>,
+}
+
+/// What is known since the last reload.
+#[derive(Clone, Debug)]
+pub(crate) struct Last {
+    /// What was wrong with what should be in force, for `/readyz` and the admin API.
+    pub(crate) errors: Vec<ConfigError>,
+    pub(crate) machine: Machine,
+    /// The hash of the machine's own files; empty where they do not decide.
+    pub(crate) files: String,
+    pub(crate) following: Option<Followed>,
+}
+
+/// Compiles again what should be in force, and swaps the configuration whole, or not at all.
 pub(crate) struct Publisher {
     compiler: Arc<Compiler>,
     published: Arc<ArcSwap<Published>>,
     chronicle: Chronicle,
     metrics: Arc<Metrics>,
     subscribers: Vec<Subscriber>,
-    /// One reload at a time; holds what was wrong with the newest files, for `/readyz` and the admin API.
-    last: Mutex<Vec<ConfigError>>,
+    /// What decides, for as long as the process runs.
+    source: ControlSource,
+    /// One reload at a time.
+    last: Mutex<Last>,
 }
 
 impl Publisher {
     pub(crate) fn new(
-        compiler: Arc<Compiler>,
+        (compiler, last): (Arc<Compiler>, Last),
         published: Arc<ArcSwap<Published>>,
         chronicle: Chronicle,
         metrics: Arc<Metrics>,
         subscribers: Vec<Subscriber>,
     ) -> Self {
-        let publisher = Self { compiler, published, chronicle, metrics, subscribers, last: Mutex::default() };
+        let (source, last) = (last.machine.control().source, Mutex::new(last));
+        let publisher = Self { compiler, published, chronicle, metrics, subscribers, source, last };
         publisher.metrics.reload(true);
         publisher.tell(&publisher.published.load());
         publisher
@@ -46,58 +71,143 @@ impl Publisher {
 
     /// Waits until no reload is under way. Blocks.
     pub(crate) fn settled(&self) {
-        drop(self.last.lock());
+        drop(self.last());
     }
 
     pub(crate) fn chronicle(&self) -> &Chronicle {
         &self.chronicle
     }
 
-    /// What is wrong with the newest files; empty while they are in force.
+    /// What is wrong with what should be in force; empty while it is.
     pub(crate) fn pending_errors(&self) -> Vec<ConfigError> {
-        self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.last().errors.clone()
+    }
+
+    /// What decides, for as long as the process runs.
+    pub(crate) fn source(&self) -> ControlSource {
+        self.source
+    }
+
+    /// The hash of the machine's own files, and the revision that is followed.
+    pub(crate) fn standing(&self) -> (String, Option<u64>) {
+        let last = self.last();
+        (last.files.clone(), last.following.as_ref().map(|followed| followed.revision.number))
+    }
+
+    /// Compiles texts as this machine would, and publishes nothing. Blocks.
+    pub(crate) fn try_texts(&self, texts: &Texts, text: Text) -> Result<Compiled, Vec<ConfigError>> {
+        let machine = self.last().machine.clone();
+        self.compiler.compile_texts(texts, &machine, text)
     }
 
     /// What [`Self::reload`] would do. Changes nothing, and blocks as long.
     pub(crate) fn rehearse(&self) -> ReloadOutcome {
-        let before = self.published.load_full();
-        let compiled = self.compiler.compile();
-        match compiled.and_then(|compiled| unchangeable(&before, compiled)) {
+        let (before, last) = (self.published.load_full(), self.last().clone());
+        match self.next(&last) {
             Err(errors) => ReloadOutcome::Refused(errors),
-            Ok(Compiled { published, .. }) if published.snapshot.version == before.snapshot.version => {
-                ReloadOutcome::Unchanged
-            }
-            Ok(Compiled { published, warnings }) => {
+            Ok((Compiled { published, .. }, _)) if same(&before, &published) => ReloadOutcome::Unchanged,
+            Ok((Compiled { published, warnings, .. }, _)) => {
                 ReloadOutcome::Applied { version: Arc::clone(&published.snapshot.version), warnings }
             }
         }
     }
 
+    /// Puts a revision in force, now or as soon as it can be; unless it is older than what is followed, or was pinned
+    /// over other files. Blocks.
+    pub(crate) fn follow(&self, followed: Followed) -> ReloadOutcome {
+        let mut last = self.last();
+        let number = followed.revision.number;
+        let known = last.following.as_ref().is_some_and(|known| known.revision.number >= number);
+        if known || followed.over.as_ref().is_some_and(|over| *over != last.files) {
+            return ReloadOutcome::Unchanged;
+        }
+        last.following = Some(followed);
+        self.publish(&mut last)
+    }
+
+    /// A revision that should be in force cannot be had at all.
+    pub(crate) fn complain(&self, message: String) {
+        tracing::error!(error = message, "a revision cannot be put in force, the old one stays");
+        self.metrics.reload(false);
+        self.last().errors = vec![ConfigError::of_file(&self.compiler.entry, message)];
+    }
+
     /// Reads everything again. Blocks for as long as compiling takes.
     pub(crate) fn reload(&self) -> ReloadOutcome {
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        self.publish(&mut self.last())
+    }
+
+    fn last(&self) -> MutexGuard<'_, Last> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What should be in force now.
+    fn next(&self, last: &Last) -> Result<(Compiled, Last), Vec<ConfigError>> {
+        let mut next = Last { errors: Vec::new(), ..last.clone() };
+        let (mut compiled, followed) = match (self.source, &last.following) {
+            (ControlSource::Files, following) => {
+                let files = self.compiler.compile()?;
+                self.same_process(&last.machine, &files.machine)?;
+                next.machine = files.machine.clone();
+                next.files.clone_from(&files.published.hash);
+                match following {
+                    Some(pin) if pin.over.as_ref() == Some(&next.files) => {
+                        (self.compiler.compile_texts(&pin.texts, &next.machine, Text::Kept)?, Some(pin))
+                    }
+                    Some(pin) => {
+                        next.following = None;
+                        let published = Published { lapsed: Some(pin.revision.number), ..files.published };
+                        (Compiled { published, ..files }, None)
+                    }
+                    None => (files, None),
+                }
+            }
+            (ControlSource::Store, Some(followed)) => {
+                let machine = self.compiler.machine()?;
+                self.same_process(&last.machine, &machine)?;
+                next.machine = last.machine.with_secrets_of(machine);
+                (self.compiler.compile_texts(&followed.texts, &next.machine, Text::Kept)?, Some(followed))
+            }
+            (ControlSource::Store, None) => {
+                let message = "the store decides, and it holds no revision";
+                return Err(vec![ConfigError::of_file(&self.compiler.entry, message)]);
+            }
+        };
+        compiled.published.revision = followed.map(|followed| Arc::clone(&followed.revision));
+        Ok((compiled, next))
+    }
+
+    fn publish(&self, last: &mut Last) -> ReloadOutcome {
         let before = self.published.load_full();
-        let compiled = self.compiler.compile();
-        let Compiled { published, warnings } = match compiled.and_then(|compiled| unchangeable(&before, compiled)) {
-            Ok(compiled) => compiled,
+        let (Compiled { mut published, warnings, .. }, next) = match self.next(last) {
+            Ok(next) => next,
             Err(errors) => {
                 self.metrics.reload(false);
                 tracing::error!(errors = errors.len(), first = %first_line(&errors), "configuration refused, the old one stays");
-                last.clone_from(&errors);
+                last.errors.clone_from(&errors);
                 return ReloadOutcome::Refused(errors);
             }
         };
-        let recovered = !last.is_empty();
-        last.clear();
-        if published.snapshot.version == before.snapshot.version {
+        let recovered = !last.errors.is_empty();
+        *last = next;
+        if same(&before, &published) {
             // Files of key sets are not of the version, and may have changed all the same.
             self.tell(&before);
             self.metrics.reload(true);
             if recovered {
-                tracing::info!(version = %before.snapshot.version, "the files are again what is in force");
+                match self.source {
+                    ControlSource::Files => {
+                        tracing::info!(version = %before.snapshot.version, "the files are again what is in force");
+                    }
+                    ControlSource::Store => {
+                        tracing::info!(version = %before.snapshot.version, "the revision of the store is again in force");
+                    }
+                }
             }
             return ReloadOutcome::Unchanged;
         }
+        // It is noted until it is known to the store, however many reloads come before.
+        published.lapsed = published.lapsed.or(before.lapsed);
         let version = Arc::clone(&published.snapshot.version);
         let published = Arc::new(published);
         // Whoever serves the new configuration finds its key sets and certificates in place.
@@ -107,6 +217,19 @@ impl Publisher {
         self.metrics.reload(true);
         tracing::info!(version = %version, "configuration in force");
         ReloadOutcome::Applied { version, warnings }
+    }
+
+    /// What is a machine's own belongs to the process: changing it takes a restart.
+    fn same_process(&self, old: &Machine, new: &Machine) -> Result<(), Vec<ConfigError>> {
+        let refuse = |section: &'static str| {
+            let message = format!("`[{section}]` has changed, and it cannot change while the gateway runs");
+            let mut error = ConfigError::of_file(&self.compiler.entry, message);
+            error.help =
+                Some("restart the gateway; until then the old configuration stays in force as a whole".to_owned());
+            error
+        };
+        let errors: Vec<_> = old.differences(new).into_iter().map(refuse).collect();
+        if errors.is_empty() { Ok(()) } else { Err(errors) }
     }
 
     fn tell(&self, published: &Published) {
@@ -128,34 +251,10 @@ impl Publisher {
     }
 }
 
-/// `[server]` and the stores belong to the process: changing them takes a restart.
-fn unchangeable(before: &Published, compiled: Compiled) -> Result<Compiled, Vec<ConfigError>> {
-    let (old, new) = (&before.snapshot, &compiled.published.snapshot);
-    let mut errors = Vec::new();
-    let mut refuse = |section: &str| {
-        let mut error = ConfigError::of_file(
-            new.entry(),
-            format!("`[{section}]` has changed, and it cannot change while the gateway runs"),
-        );
-        error.help = Some("restart the gateway; until then the old configuration stays in force as a whole".to_owned());
-        errors.push(error);
-    };
-    if old.server() != new.server() {
-        refuse("server");
-    }
-    if old.store() != new.store() {
-        refuse("store");
-    }
-    if old.counters() != new.counters() {
-        refuse("counters");
-    }
-    if old.admin().max_connections != new.admin().max_connections {
-        refuse("admin");
-    }
-    if old.observe() != new.observe() {
-        refuse("observe");
-    }
-    if errors.is_empty() { Ok(compiled) } else { Err(errors) }
+/// Whether one is as good as the other.
+fn same(one: &Published, other: &Published) -> bool {
+    let number = |published: &Published| published.revision.as_ref().map(|revision| revision.number);
+    one.snapshot.version == other.snapshot.version && number(one) == number(other)
 }
 
 fn first_line(errors: &[ConfigError]) -> String {

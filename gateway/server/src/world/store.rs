@@ -38,7 +38,7 @@ pub use keys::{Expiring, KeyPage, Keyring, NewKey, StoredKey, Word};
 pub(crate) use migrate::copy_live;
 pub use migrate::{Moved, Unmoved, migrate};
 pub use record::{Changed, Commit, Draft, Expect, Kind, Listing, Page, Record, Write};
-pub use revisions::{Applied, Origin, Revision, RevisionPage, Revisions, TextsKept};
+pub use revisions::{Applied, Force, Origin, Overtaken, Pin, Revision, RevisionPage, Revisions, Standing, TextsKept};
 pub use revocations::{Revocation, RevocationList, RevocationPage};
 pub use sessions::{SessionList, SessionPage, StoredSession};
 pub use signing::{Published, SigningKey, SigningKeys};

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{Cell, Matrix, Role};
@@ -80,7 +81,7 @@ fn escape(text: &str) -> String {
 }
 
 /// Which way a change goes.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Direction {
     /// It depends on something else now, which may be more.
@@ -90,7 +91,8 @@ pub enum Direction {
 }
 
 /// One cell that is not what it was; a route that is not there denies.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Eq, JsonSchema, PartialEq, Serialize)]
+#[schemars(rename = "MatrixChange")]
 pub struct Change {
     pub route: String,
     pub role: String,

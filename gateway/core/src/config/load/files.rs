@@ -10,7 +10,7 @@ use super::interpolate::{self, Wanted};
 use super::keys::{self, Part};
 use super::text::{TextFile, Veil};
 use super::tree::{self, Node};
-use super::{Draft, Findings, Spans, depth};
+use super::{Draft, Findings, Spans, Terms, depth};
 use crate::config::{ConfigError, ContentHash, FileFault, FilePart, PathPart, ReadFile, Source};
 
 /// Largest file of the configuration, or behind a `body_schema`, in bytes.
@@ -19,6 +19,7 @@ const LARGEST: usize = 1 << 20;
 /// Everything one run of the loader works on.
 pub(super) struct Desk<'s> {
     pub(super) source: &'s dyn Source,
+    pub(super) terms: Terms<'s>,
     pub(super) root: PathBuf,
     pub(super) folder: PathBuf,
     pub(super) files: Vec<ReadFile>,
@@ -30,11 +31,11 @@ pub(super) struct Desk<'s> {
 
 impl<'s> Desk<'s> {
     /// Reads the main file; its syntax must be right before anything else can be said.
-    pub(super) fn open(entry: &Path, source: &'s dyn Source) -> Result<Self, Vec<ConfigError>> {
+    pub(super) fn open(entry: &Path, source: &'s dyn Source, terms: Terms<'s>) -> Result<Self, Vec<ConfigError>> {
         let folder = entry.parent().unwrap_or(Path::new("")).to_owned();
         let root = root_of(entry);
         let (spans, findings) = (Spans::default(), Findings::default());
-        let mut desk = Self { source, root, folder, files: Vec::new(), spans, findings, torn: false };
+        let mut desk = Self { source, terms, root, folder, files: Vec::new(), spans, findings, torn: false };
         if let Err(fault) = desk.add(entry, Part::Main) {
             return Err(vec![ConfigError::of_file(entry, format!("the configuration {fault}"))]);
         }
@@ -124,11 +125,17 @@ impl<'s> Desk<'s> {
     fn look_up(&mut self, wanted: Wanted<'_>) -> Result<Option<String>, FileFault> {
         match wanted {
             Wanted::File(path) => {
+                if matches!(self.terms, Terms::Applying(_)) {
+                    let why =
+                        "may not be named here: a text that is sent names no file for its values; write `${NAME}`";
+                    return Err(FileFault::Other(why.to_owned()));
+                }
                 let bytes = self.read(&self.root.join(path), interpolate::LARGEST, FilePart::Value)?;
                 let text = String::from_utf8(bytes).map_err(|_| FileFault::Other("it is not UTF-8 text".to_owned()))?;
                 let line = text.strip_suffix('\n').map(|line| line.strip_suffix('\r').unwrap_or(line));
                 Ok(Some(line.unwrap_or(&text).to_owned()))
             }
+            Wanted::Own(key) => Ok(self.source.own(key)),
             Wanted::Variable(name) => Ok(self.source.variable(name)),
         }
     }

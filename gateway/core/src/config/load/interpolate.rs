@@ -13,6 +13,8 @@ pub(super) const LARGEST: usize = 64 << 10;
 pub(super) enum Wanted<'t> {
     /// The content of a file, without one newline at its end.
     File(&'t str),
+    /// What the machine's own files hold at a key.
+    Own(&'t str),
     /// An environment variable.
     Variable(&'t str),
 }
@@ -79,6 +81,16 @@ fn put_in(
         let value =
             look_up(Wanted::File(path)).map_err(|fault| unresolved(&format!("the file `{path}` {fault}"), None))?;
         return from_outside(value.unwrap_or_default(), into, inner);
+    }
+    if let Some(key) = inner.strip_prefix("own:") {
+        let value = look_up(Wanted::Own(key)).unwrap_or(None).ok_or_else(|| {
+            let help = format!("write it there as `{key}`, or as a variable here: `${{NAME}}`");
+            unresolved(
+                "this stands for a secret that the machine's own files hold, and they hold none there",
+                Some(&help),
+            )
+        })?;
+        return from_outside(value, into, inner);
     }
     let (name, default) = inner.split_once(":-").map_or((inner, None), |(name, default)| (name, Some(default)));
     let fits = |b: u8| b.is_ascii_alphanumeric() || b == b'_';

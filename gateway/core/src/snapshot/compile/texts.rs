@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::config::{ContentHash, FileFault, FilePart, Loaded, Source};
+use crate::config::{ConfigError, ContentHash, FileFault, FilePart, Loaded, Source, gather};
 
 /// The texts of one configuration: its main file, those it includes, schemas, policies and tables of attributes. Not the
 /// values of variables, nor certificates, keys and what `${file:…}` names.
@@ -25,14 +25,51 @@ impl Texts {
         ContentHash::of(format!("{}\n{lines}", self.main).as_bytes())
     }
 
+    /// As a path is named among them.
+    pub fn name(root: &Path, path: &Path) -> String {
+        name(root, path)
+    }
+
     /// Bytes of all texts and their paths.
     pub fn size(&self) -> usize {
         self.files.iter().map(|(path, text)| path.len() + text.len()).sum()
     }
 }
 
+/// The texts of the configuration at `entry`, whether or not they hold together, and the keys of the secrets that stand in
+/// them in clear, which are left out.
+pub fn gathered(entry: &Path, source: &dyn Source) -> Result<(Texts, Vec<String>), Vec<ConfigError>> {
+    let found = gather(entry, source)?;
+    let mut paths = found.others;
+    for (folder, schema) in [(Some(found.policies.dir.clone()), true), (found.policies.shadow.clone(), false)] {
+        let Some(folder) = folder.map(|folder| found.root.join(folder)) else { continue };
+        paths.extend(source.list(&folder).unwrap_or_default().into_iter().filter(|path| is_policy(path, schema)));
+    }
+    paths.push(found.root.join(found.policies.schema_path()));
+    let mut files = BTreeMap::new();
+    for path in paths {
+        let refuse = |why: String| vec![ConfigError::of_file(&path, why)];
+        let bytes = source.read(&path).map_err(|fault| refuse(fault.to_string()))?;
+        let text = String::from_utf8(bytes).map_err(|_| refuse("is not UTF-8 text: save it as UTF-8".to_owned()))?;
+        files.insert(Texts::name(&found.root, &path), text.into());
+    }
+    files.extend(found.texts.into_iter().map(|(path, text)| (Texts::name(&found.root, &path), text.into())));
+    Ok((Texts { main: Texts::name(&found.root, entry), files }, found.clear))
+}
+
+/// Whether a file of a policy folder is read: the administrators' schema is compiled in, and their policies are those of
+/// the main folder.
+fn is_policy(path: &Path, main: bool) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    match path.extension().and_then(|extension| extension.to_str()) {
+        Some("cedar") => main || name != "admin.cedar",
+        Some("cedarschema") => name != "admin.cedarschema" && (main || name == "schema.cedarschema"),
+        Some(_) | None => false,
+    }
+}
+
 /// A path as texts are named.
-pub(super) fn name(root: &Path, path: &Path) -> String {
+fn name(root: &Path, path: &Path) -> String {
     path.strip_prefix(root).unwrap_or(path).display().to_string()
 }
 
@@ -75,5 +112,9 @@ impl Source for Reader<'_> {
 
     fn variable(&self, name: &str) -> Option<String> {
         self.source.variable(name)
+    }
+
+    fn own(&self, key: &str) -> Option<String> {
+        self.source.own(key)
     }
 }

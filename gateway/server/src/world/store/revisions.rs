@@ -2,6 +2,8 @@
 //!
 //! Revisions are counted from 1 and never change. Their texts lie beside them, so that a list of them is read without.
 
+#[cfg(test)]
+mod tests;
 mod texts;
 
 use std::collections::BTreeMap;
@@ -12,7 +14,7 @@ use portcullis_core::moment::Moment;
 use portcullis_core::snapshot::Texts;
 use serde::{Deserialize, Serialize};
 
-use super::{AuditEntry, Commit, Draft, Expect, Kind, Record, Store, StoreError, TRIES, Write, json, parsed};
+use super::{AuditEntry, Changed, Commit, Draft, Expect, Kind, Record, Store, StoreError, TRIES, Write, json, parsed};
 
 /// All revisions. Cheap to clone.
 #[derive(Clone)]
@@ -26,6 +28,9 @@ pub struct Revision {
     /// As in the audit log.
     pub author: String,
     pub origin: Origin,
+    /// What its author says of it.
+    #[serde(default)]
+    pub note: String,
     /// Of all texts, in hexadecimal digits: the same texts have the same.
     pub hash: String,
     /// The main file, among the files.
@@ -39,8 +44,12 @@ pub struct Revision {
 #[derive(Clone, Copy, Debug, Deserialize, Eq, schemars::JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Origin {
+    /// Somebody sent it.
+    Api,
     /// The files of a machine.
     Files,
+    /// An older revision, put in force again.
+    Rollback,
 }
 
 /// Whether the texts are there.
@@ -58,16 +67,43 @@ pub struct Applied<'a> {
     pub texts: &'a Texts,
     pub author: &'a str,
     pub origin: Origin,
+    pub note: &'a str,
     pub at: Moment,
 }
 
-/// The revisions there are.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
-struct Head {
-    /// 0: there is none.
-    latest: u64,
+/// What decides about the configuration, as far as the store has a say.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Standing {
+    /// Of the newest revision; 0: there is none.
+    pub latest: u64,
     oldest: u64,
+    /// What every replica does that follows the store; `None`: nothing was applied since files decided.
+    #[serde(default)]
+    pub current: Option<u64>,
+    #[serde(default)]
+    pub pin: Option<Pin>,
 }
+
+/// A revision that is in force in the place of files.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Pin {
+    pub revision: u64,
+    /// The hash of the files that are passed over.
+    pub files: String,
+}
+
+/// How a revision is to come into force.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Force {
+    /// On every replica that follows the store.
+    Everywhere,
+    /// Where the files have this hash, for as long as they have.
+    Over(String),
+}
+
+/// Somebody else has applied another meanwhile; the number of the newest revision.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Overtaken(pub u64);
 
 /// One page of the list, newest first.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -91,26 +127,111 @@ impl Revisions {
         Self(store)
     }
 
-    /// Notes what is in force, unless the newest revision is the same; then `keep` revisions are kept.
-    pub async fn note(&self, applied: Applied<'_>, keep: u64) -> Result<Revision, StoreError> {
+    /// Tells `hear` whenever another revision may have to be in force.
+    pub fn hear(&self, hear: impl Fn() + Send + Sync + 'static) {
+        self.0.hear(Box::new(move |changed| match changed {
+            Changed::One(Kind::Meta, id) if **id == *HEAD => hear(),
+            Changed::Unknown => hear(),
+            Changed::One(..) => {}
+        }));
+    }
+
+    /// Notes the files that are in force, unless the newest revision is the same; then `keep` revisions are kept. From now
+    /// on files decide, and the pin of the revision `lapsed` is gone.
+    pub async fn note(&self, applied: Applied<'_>, lapsed: Option<u64>, keep: u64) -> Result<Revision, StoreError> {
+        let next = |head: &Standing, _| {
+            let pin = head.pin.clone().filter(|pin| Some(pin.revision) != lapsed);
+            Standing { current: None, pin, ..head.clone() }
+        };
+        self.note_as(applied, keep, next).await
+    }
+
+    /// Notes the files that the first of the replicas begins with which follow the store; whoever comes later gets what is
+    /// in force already.
+    pub async fn seed(&self, applied: Applied<'_>, keep: u64) -> Result<Revision, StoreError> {
+        let next =
+            |head: &Standing, number| Standing { current: head.current.or(Some(number)), pin: None, ..head.clone() };
+        let seeded = self.note_as(applied, keep, next).await?;
+        match self.head().await?.0.current {
+            Some(current) if current != seeded.number => self.show(current).await?.ok_or_else(|| {
+                StoreError::Damaged(format!("revision {current} should be in force, and there is none of this number"))
+            }),
+            Some(_) | None => Ok(seeded),
+        }
+    }
+
+    async fn note_as(
+        &self,
+        applied: Applied<'_>,
+        keep: u64,
+        next: impl Fn(&Standing, u64) -> Standing,
+    ) -> Result<Revision, StoreError> {
         let hash = applied.texts.hash();
         for _ in 0..TRIES {
             let (head, record) = self.head().await?;
             let before = self.show(head.latest).await?;
-            if let Some(before) = &before
-                && before.hash == hash.to_string()
-            {
-                return Ok(before.clone());
-            }
-            let revision = revision(head.latest + 1, hash, applied);
-            match self.add(&revision, before.as_ref(), (head, record), (applied, keep)).await {
-                Ok(()) => return Ok(revision),
+            let done = match before {
+                Some(before) if before.hash == hash.to_string() => {
+                    let after = next(&head, before.number);
+                    let unchanged = after == head;
+                    let expect = record.map_or(Expect::Absent, |record| Expect::Version(record.version));
+                    let head = draft(Kind::Meta, HEAD, &after, applied.at)?;
+                    let written = if unchanged { Ok(0) } else { self.0.commit(Commit::put(head, expect)).await };
+                    written.map(|_| before)
+                }
+                before => {
+                    let revision = revision(head.latest + 1, hash, applied);
+                    let next = next(&head, revision.number);
+                    self.add(&revision, before.as_ref(), (next, record), (applied, keep)).await.map(|()| revision)
+                }
+            };
+            match done {
                 // Another replica was first.
+                Err(StoreError::Conflict) => {}
+                done => return done,
+            }
+        }
+        Err(StoreError::Busy)
+    }
+
+    /// Puts texts in force; where `expected` is there, only if that is the newest revision still.
+    pub async fn apply(
+        &self,
+        applied: Applied<'_>,
+        force: Force,
+        expected: Option<u64>,
+        keep: u64,
+    ) -> Result<Result<Revision, Overtaken>, StoreError> {
+        if !texts::fits(applied.texts) {
+            return Err(StoreError::Unfit("the texts are too large to be kept"));
+        }
+        let hash = applied.texts.hash();
+        for _ in 0..TRIES {
+            let (head, record) = self.head().await?;
+            if expected.is_some_and(|expected| expected != head.latest) {
+                return Ok(Err(Overtaken(head.latest)));
+            }
+            let before = self.show(head.latest).await?;
+            let revision = revision(head.latest + 1, hash, applied);
+            let next = match &force {
+                Force::Everywhere => Standing { current: Some(revision.number), pin: None, ..head },
+                Force::Over(files) => {
+                    let pin = Some(Pin { revision: revision.number, files: files.clone() });
+                    Standing { current: None, pin, ..head }
+                }
+            };
+            match self.add(&revision, before.as_ref(), (next, record), (applied, keep)).await {
+                Ok(()) => return Ok(Ok(revision)),
                 Err(StoreError::Conflict) => {}
                 Err(error) => return Err(error),
             }
         }
         Err(StoreError::Busy)
+    }
+
+    /// What decides now.
+    pub async fn standing(&self) -> Result<Standing, StoreError> {
+        Ok(self.head().await?.0)
     }
 
     /// One of them; `None`: there is none of this number, or none any more.
@@ -142,7 +263,7 @@ impl Revisions {
         Ok(RevisionPage { revisions, next, latest: head.latest })
     }
 
-    async fn head(&self) -> Result<(Head, Option<Record>), StoreError> {
+    async fn head(&self) -> Result<(Standing, Option<Record>), StoreError> {
         let record = self.0.read(Kind::Meta, HEAD).await?;
         let head = record.as_ref().map(parsed).transpose()?.unwrap_or_default();
         Ok((head, record))
@@ -152,16 +273,19 @@ impl Revisions {
         &self,
         revision: &Revision,
         before: Option<&Revision>,
-        (head, record): (Head, Option<Record>),
+        (head, record): (Standing, Option<Record>),
         (applied, keep): (Applied<'_>, u64),
     ) -> Result<(), StoreError> {
         let latest = revision.number;
         let first = head.oldest.max(1);
         let oldest = (latest + 1).saturating_sub(keep.max(1)).clamp(first, first + REMOVED);
+        // What is pinned and forgotten holds nowhere any more.
+        let pin = head.pin.filter(|pin| pin.revision >= oldest);
+        let head = Standing { latest, oldest, pin, current: head.current };
         let expect = record.map_or(Expect::Absent, |record| Expect::Version(record.version));
         let put = |record, expect| Write::Put { record, expect };
         let mut writes = vec![
-            put(draft(Kind::Meta, HEAD, &Head { latest, oldest }, revision.at)?, expect),
+            put(draft(Kind::Meta, HEAD, &head, revision.at)?, expect),
             put(draft(Kind::Revision, &latest.to_string(), revision, revision.at)?, Expect::Absent),
         ];
         if revision.kept == TextsKept::Whole {
@@ -173,7 +297,9 @@ impl Revisions {
             }
         }
         let action = match revision.origin {
+            Origin::Api => "config.apply",
             Origin::Files => "config.load",
+            Origin::Rollback => "config.rollback",
         };
         let entry = AuditEntry {
             at: revision.at,
@@ -206,6 +332,7 @@ fn revision(number: u64, hash: ContentHash, applied: Applied<'_>) -> Revision {
         at: applied.at,
         author: applied.author.to_owned(),
         origin: applied.origin,
+        note: applied.note.to_owned(),
         hash: hash.to_string(),
         main: texts.main.clone(),
         files: texts.files.iter().map(|(path, text)| (path.clone(), hash_of(text))).collect(),
