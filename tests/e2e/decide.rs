@@ -176,6 +176,27 @@ async fn it_tells_who_is_calling_and_proves_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_application_gets_the_cookies_that_are_not_ours() {
+    let site = site().await;
+    // A proxy may split the client's line over HTTP/2.
+    let mut client = site.h2().await;
+    for (shown, told) in [
+        (&["theme=dark; __Host-portcullis=s; __Host-portcullis-flow-0a=f; a=\"b\""][..], "theme=dark; a=\"b\""),
+        (&["theme=dark", "%5F%5FHost-portcullis=s", "a=1"], "theme=dark; a=1"),
+        (&["__Host-portcullis=s"], ""),
+        (&["key=ptcl_live_x"], ""),
+        (&["theme=dark"], "theme=dark"),
+        (&[], ""),
+    ] {
+        let cookies: Fields<'_> = shown.iter().map(|line| ("cookie", *line)).collect();
+        for fields in [forwarded("GET", "/", &cookies), original("GET", "/", &cookies)] {
+            let answer = client.get("/_portcullis/decide", &fields).await;
+            assert_eq!((answer.status.as_u16(), answer.header("cookie")), (200, Some(told)), "{shown:?}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn limits_are_charged_and_the_record_is_of_what_was_asked_about() {
     let site = site().await;
     let reader = site.reader();

@@ -34,6 +34,13 @@ async fn caddy_lets_through_whom_the_gateway_would() {
     assert!(seen.header("x-portcullis-assertion").is_some());
     assert_eq!(seen.header("authorization"), None);
 
+    let long = format!("__Host-portcullis=s; long={}; theme=dark", "x".repeat(6_000));
+    let kept = long.trim_start_matches("__Host-portcullis=s; ");
+    for (shown, expected) in [(&*long, Some(kept)), ("__Host-portcullis=s", Some(""))] {
+        assert_eq!(client.get("/", &[("cookie", shown)]).await.status, 200);
+        assert_eq!(site.upstream.requests().pop().unwrap().header("cookie"), expected, "a session stays from it");
+    }
+
     assert_eq!(client.get("/few", &[("authorization", &reader)]).await.status, 200);
     let limited = client.get("/few", &[("authorization", &reader)]).await;
     assert_eq!((limited.problem().0, limited.header("retry-after").is_some()), (429, true));

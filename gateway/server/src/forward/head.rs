@@ -124,6 +124,14 @@ fn join_cookies(headers: &mut HeaderMap) {
     }
 }
 
+/// The cookies of a request that its application may see, as one line; empty where there are none.
+pub(crate) fn others_cookies(headers: &HeaderMap) -> HeaderValue {
+    let lines = headers.get_all(header::COOKIE).iter().filter(|line| !carries_our_key(line));
+    let mut others: HeaderMap = lines.map(|line| (header::COOKIE, line.clone())).collect();
+    join_cookies(&mut others);
+    others.remove(header::COOKIE).unwrap_or(HeaderValue::from_static(""))
+}
+
 static X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 static X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 static X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");

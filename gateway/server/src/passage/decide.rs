@@ -16,6 +16,7 @@ use portcullis_core::trail::Trail;
 use super::Passage;
 use super::outgoing::cors_fields;
 use crate::control::Published;
+use crate::forward::head;
 use crate::observe::Recording;
 use crate::respond::{About, Asks, Envelope, rate_fields};
 
@@ -86,10 +87,16 @@ impl Subrequest {
         let mut headers = request.headers.clone();
         if let Some(host) = host(request, &target)? {
             headers.insert(header::HOST, host);
+        } else if !headers.contains_key(header::HOST)
+            && let Ok(host) = HeaderValue::try_from(request.host.to_string())
+        {
+            // Asked over HTTP/2, it stands in `:authority`.
+            headers.insert(header::HOST, host);
         }
         for name in DIALECTS.iter().flat_map(|dialect| [dialect.target, dialect.method]).chain([FORWARDED_HOST]) {
             headers.remove(name);
         }
+        join_cookies(&mut headers);
         // Of the body nothing is known here.
         headers.remove(header::CONTENT_LENGTH);
         headers.remove(header::TRANSFER_ENCODING);
@@ -122,6 +129,17 @@ impl Subrequest {
         // There may be one, which its own proxy holds. The certificate of the connection is that proxy's.
         request.body = if self.method.is_safe() { DeclaredBody::Absent } else { DeclaredBody::Unknown };
         Ok(request)
+    }
+}
+
+/// A proxy that asks over HTTP/2 may have split the client's line (RFC 9113 §8.2.3); what is asked about is judged as
+/// HTTP/1, where there is one.
+fn join_cookies(headers: &mut HeaderMap) {
+    let lines: Vec<&[u8]> = headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    if lines.len() > 1
+        && let Ok(joined) = HeaderValue::try_from(lines.join(&b"; "[..]))
+    {
+        headers.insert(header::COOKIE, joined);
     }
 }
 
@@ -197,13 +215,13 @@ impl Passage {
             Err(refused) => return refused,
         };
         match granted.admit_elsewhere(&*world.clock, trail) {
-            Ok(permit) => self.tell(&permit, published, now).map_or_else(Turned::Refused, Turned::Answered),
+            Ok(permit) => self.tell(&permit, request, published, now).map_or_else(Turned::Refused, Turned::Answered),
             Err(refused) => refused,
         }
     }
 
     /// What the proxy is to hand to the application.
-    fn tell(&self, permit: &Permit, published: &Published, now: Now) -> Result<Answer, Refusal> {
+    fn tell(&self, permit: &Permit, request: &Request<'_>, published: &Published, now: Now) -> Result<Answer, Refusal> {
         let upstream = published.peers.upstreams.get(permit.rules().upstream);
         let upstream = upstream.ok_or_else(|| Refusal::new(Code::InternalError).because("no such upstream"))?;
         let mut fields: Vec<(HeaderName, HeaderValue)> = rate_fields(permit.limits()).collect();
@@ -221,6 +239,8 @@ impl Passage {
                 fields.push((name.clone(), HeaderValue::from_static("")));
             }
         }
+        // In the place of the client's, so that a session never reaches the application.
+        fields.push((header::COOKIE, head::others_cookies(request.headers)));
         Ok(Answer { status: StatusCode::OK, fields, body: bytes::Bytes::new() })
     }
 }
