@@ -7,17 +7,19 @@ use async_trait::async_trait;
 use portcullis_core::identify::{Session, SessionHash};
 use portcullis_core::ports::RevokedTokens as _;
 
-use super::{at, place};
+use super::{at, key, place};
 use crate::world::clock::SystemClock;
 use crate::world::sqlite::Sqlite;
 use crate::world::store::{
-    AuditHead, AuditRow, Commit, Hear, Kind, Listing, Page, Record, Revocation, Store, StoreError, Stored,
+    AuditHead, AuditRow, Commit, Hear, Kind, Listing, Page, Record, Revocation, Store, StoreError, Stored, Unmoved,
+    migrate,
 };
 
-/// As another, but for lists: of those it answers so many more.
+/// As another, but for lists and changes: of those it answers so many more.
 struct Deaf {
     store: Arc<dyn Store>,
     lists: AtomicI64,
+    commits: AtomicI64,
 }
 
 #[async_trait]
@@ -34,6 +36,9 @@ impl Store for Deaf {
     }
 
     async fn commit(&self, commit: Commit) -> Result<u64, StoreError> {
+        if self.commits.fetch_sub(1, Ordering::SeqCst) <= 0 {
+            return Err(StoreError::Away("nobody answers".to_owned()));
+        }
         self.store.commit(commit).await
     }
 
@@ -61,15 +66,13 @@ impl Store for Deaf {
 async fn deaf() -> (tempfile::TempDir, Arc<Deaf>, Stored) {
     let (folder, path) = place();
     let store = Arc::new(Sqlite::open(&path, Arc::new(SystemClock::start())).unwrap());
-    let deaf = Arc::new(Deaf { store, lists: AtomicI64::new(i64::MAX) });
+    let deaf = Arc::new(Deaf { store, lists: AtomicI64::new(i64::MAX), commits: AtomicI64::new(i64::MAX) });
     let stored = Stored::open(Arc::clone(&deaf) as _).await.unwrap();
     (folder, deaf, stored)
 }
 
-#[tokio::test]
-async fn a_token_that_was_taken_back_stays_so_here_though_the_list_cannot_be_read() {
-    let (_folder, deaf, stored) = deaf().await;
-    let entry = |id: &str| Revocation {
+fn entry(id: &str) -> Revocation {
+    Revocation {
         id: id.to_owned(),
         issuer: "demo".to_owned(),
         jti: Some(id.to_owned()),
@@ -78,7 +81,46 @@ async fn a_token_that_was_taken_back_stays_so_here_though_the_list_cannot_be_rea
         reason: String::new(),
         created_at: at(1),
         expires_at: None,
-    };
+    }
+}
+
+#[tokio::test]
+async fn a_move_that_is_broken_off_anywhere_is_taken_up_where_it_was() {
+    let (_folder, _, from) = super::store().await;
+    for number in 0..3 {
+        from.keys.create(key(&format!("key{number}"), "a", number), "alice").await.unwrap();
+        from.revocations.add(entry(&format!("entry{number}")), "alice").await.unwrap();
+    }
+    from.keys.revoke("key1", "alice", at(9)).await.unwrap().unwrap();
+    let mut broken = 0;
+    loop {
+        let (_folder, deaf, _) = deaf().await;
+        deaf.commits.store(broken, Ordering::SeqCst);
+        let first = migrate(&**from.records(), &*deaf).await;
+        if first.is_ok() {
+            break;
+        }
+        assert_eq!(first, Err(Unmoved::To(StoreError::Away("nobody answers".to_owned()))), "after {broken}");
+        deaf.commits.store(i64::MAX, Ordering::SeqCst);
+        if broken > 0 {
+            let said = Stored::open(Arc::clone(&deaf) as _).await.map(|_| ()).unwrap_err().to_string();
+            assert!(said.contains("run `portcullis store migrate` again"), "no gateway starts on half a store: {said}");
+        }
+        let moved = migrate(&**from.records(), &*deaf).await.unwrap();
+        let there = Stored::open(Arc::clone(&deaf) as _).await.unwrap();
+        assert_eq!(Ok(moved.audit), from.audit_head().await, "after {broken}");
+        assert_eq!(there.keys.list(None, 10, None).await.unwrap().keys.len(), 3);
+        assert!(there.keys.find("key1").await.unwrap().unwrap().record.revoked_at.is_some());
+        assert_eq!(there.revocations.current().len(), 3);
+        assert_eq!(migrate(&**from.records(), &*deaf).await, Err(Unmoved::NotEmpty), "it is whole");
+        broken += 1;
+    }
+    assert!(broken > 8, "the mark, the records, seven rows of the log: {broken}");
+}
+
+#[tokio::test]
+async fn a_token_that_was_taken_back_stays_so_here_though_the_list_cannot_be_read() {
+    let (_folder, deaf, stored) = deaf().await;
     stored.revocations.add(entry("a"), "alice").await.unwrap();
     deaf.lists.store(0, Ordering::SeqCst);
     assert_eq!(stored.revocations.add(entry("b"), "alice").await, Ok(()), "it is written");
