@@ -202,6 +202,10 @@ async fn what_is_sent_is_refused_with_all_that_is_wrong_and_changes_nothing() {
         let refused = post(&site, "/v1/config/revisions", &[], &json!({ "files": files })).await;
         assert_eq!(refused.problem(), (422, "schema_violation".to_owned()), "{files}");
     }
+    for note in ["a\u{1b}[2J", "a\u{202e}b", &"x".repeat(501)] {
+        let refused = post(&site, "/v1/config/revisions", &[], &json!({ "files": before, "note": note })).await;
+        assert_eq!(refused.json()["errors"][0]["pointer"], "/note", "{refused:#?}");
+    }
     let large = json!({ "files": { "config/portcullis.toml": "#".repeat(2 * 1024 * 1024) } });
     assert_eq!(post(&site, "/v1/config/revisions", &[], &large).await.problem().0, 413);
     let same = apply(&site, &before).await;

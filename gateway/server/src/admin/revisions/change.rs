@@ -75,7 +75,7 @@ struct Sent {
     files: BTreeMap<String, String>,
     /// What it is for.
     #[serde(default)]
-    #[validate(length(max = 500, message = "at most 500 characters"))]
+    #[validate(length(max = 500, message = "at most 500 characters"), custom(function = input::printable))]
     note: String,
 }
 
