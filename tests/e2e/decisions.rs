@@ -3,6 +3,7 @@
 use portcullis_tests::binary;
 use portcullis_tests::client::Client;
 use portcullis_tests::site::{Setup, Site};
+use portcullis_tests::upstream::RawUpstream;
 use serde_json::{Value, json};
 
 const NEXT: &str = r#"@id("next-readers") permit (principal in Group::"test|readers", action == Action::"other", resource);
@@ -95,6 +96,30 @@ async fn a_decision_is_explained_condition_by_condition_by_the_policies_of_its_t
     let ran = binary::run(&site.files.path(""), &["explain", "0123"]).await;
     assert_eq!(ran.code, Some(1), "{}", ran.stderr);
     assert_eq!(binary::run(&site.files.path(""), &["explain", "../keys"]).await.code, Some(2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn limits_and_attempts_are_explained() {
+    let broken = RawUpstream::closing("").await;
+    let limits = "limits = [{ by = \"principal\", rate = \"2/h\", name = \"few\" }]\n";
+    let site = Setup::new().beside(&broken.url()).route("few", "GET /few", "read", limits).start().await;
+    for expected in [200, 200, 429] {
+        assert_eq!(get(&site, "/few", &site.reader()).await, expected);
+    }
+    site.name_admin();
+    let items = decisions(&site, "", 3).await["items"].as_array().unwrap().clone();
+    let mut failed = 0;
+    for decision in &items {
+        let left = if decision["status"] == 429 { "few: 0 of 2 in 3600 s left" } else { "few: " };
+        let told = site.command(&["explain", decision["id"].as_str().unwrap()]).await.stdout;
+        assert!(told.contains(left), "{told}");
+        for attempt in decision["failed_attempts"].as_array().into_iter().flatten() {
+            let line = format!("{} failed: reset", attempt["target"].as_str().unwrap());
+            assert!(told.contains(&line) && told.contains(", 2 attempt(s)"), "{line} in {told}");
+            failed += 1;
+        }
+    }
+    assert!(failed > 0, "{items:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

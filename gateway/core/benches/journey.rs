@@ -12,10 +12,11 @@ use std::hint::black_box;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use criterion::{Criterion, criterion_group, criterion_main};
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use futures::FutureExt;
 use http::Method;
 use portcullis_core::snapshot::Snapshot;
+use portcullis_core::validate::{BodySchema, Limits};
 
 use cases::{ACTIONS, Case, ROUTES, cases, snapshot, snapshot_of, travel, unlimited};
 use ground::{Asked, Files, Ground, now};
@@ -100,5 +101,27 @@ fn stages(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, decisions, policies, stages);
+/// What a body costs for each KiB: read strictly and held against a schema.
+fn bodies(criterion: &mut Criterion) {
+    let schema = r#"{"type":"object","properties":{"rows":{"type":"array","items":{"type":"object","required":["id","name"],
+        "properties":{"id":{"type":"integer","minimum":0},"name":{"type":"string","maxLength":64}},
+        "additionalProperties":false}}}}"#;
+    let schema = BodySchema::compile(schema.as_bytes(), Limits::default()).unwrap();
+    let mut group = criterion.benchmark_group("validated_body");
+    for kib in [1, 16, 256] {
+        let mut body = String::from("{\"rows\":[");
+        while body.len() < kib * 1024 {
+            let _ = write!(body, "{{\"id\":{},\"name\":\"a name of some length\"}},", body.len());
+        }
+        body.pop();
+        body.push_str("]}");
+        group.throughput(Throughput::Bytes(body.len() as u64));
+        group.bench_function(format!("{kib}_kib"), |bencher| {
+            bencher.iter(|| black_box(schema.check(body.as_bytes()).unwrap()));
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, decisions, policies, stages, bodies);
 criterion_main!(benches);

@@ -23,7 +23,7 @@ use crate::identify::{Caller, Identity};
 use crate::mode::Mode;
 use crate::moment::Now;
 use crate::ports::{Clock, World};
-use crate::refusal::{Code, LimitState, Refusal};
+use crate::refusal::{Code, Refusal};
 use crate::request::Request;
 use crate::route::Params;
 use crate::snapshot::{Rules, Snapshot};
@@ -61,7 +61,6 @@ pub struct Granted {
     rules: Arc<Rules>,
     params: Params,
     identity: Arc<Identity>,
-    limits: Vec<LimitState>,
     consumed: &'static [HeaderName],
     ended_session: bool,
     body: BodyPlan,
@@ -127,10 +126,9 @@ pub async fn decide(
     let Caller { identity, ended_session } = walk.must(Stage::Identify, admitted)?;
     walk.trail.identity = Some(Arc::clone(&identity));
 
-    let mut limits = Vec::new();
     if walk.bites(Stage::Limit, rules.modes.limit) {
         let charged = rules.limit.charge(request, &identity, world.desks(rules.replicas), now).await;
-        limits = walk.judge(Stage::Limit, rules.modes.limit, charged)?.unwrap_or_default();
+        walk.trail.limits = walk.judge(Stage::Limit, rules.modes.limit, charged)?.unwrap_or_default();
     }
 
     if walk.bites(Stage::Parameters, rules.modes.validate) {
@@ -143,7 +141,6 @@ pub async fn decide(
         rules: Arc::clone(&rules),
         params: found.params,
         identity,
-        limits,
         consumed,
         ended_session,
         body: BodyPlan::Stream(rules.max_body()),
@@ -180,7 +177,6 @@ impl Granted {
             rules: Arc::clone(rules),
             params,
             identity: Arc::new(Identity::anonymous()),
-            limits: Vec::new(),
             consumed: &[],
             ended_session: false,
             body: BodyPlan::Stream(rules.max_body()),
@@ -292,11 +288,6 @@ impl Permit {
     /// The body to forward in the place of the one that came: what was judged, without its content coding.
     pub fn plain(&self) -> Option<&Bytes> {
         self.plain.as_ref()
-    }
-
-    /// How the limits stand after this request.
-    pub fn limits(&self) -> &[LimitState] {
-        &self.granted.limits
     }
 
     /// The fields that carried the credential, which end here.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::authorize::Asked;
 use crate::identify::Identity;
-use crate::refusal::{Code, Refusal};
+use crate::refusal::{Code, LimitState, Refusal};
 
 /// The stages, in travelling order.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -75,6 +75,8 @@ pub struct Trail {
     pub policies: Vec<Arc<str>>,
     /// The operator's `@reason` of the determining policies.
     pub reasons: Vec<Arc<str>>,
+    /// How the limits stand after this request.
+    pub limits: Vec<LimitState>,
     pub refusal: Option<Refusal>,
     /// What shadow mode let pass.
     pub would_refuse: Vec<(Stage, Refusal)>,

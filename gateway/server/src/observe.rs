@@ -43,6 +43,8 @@ pub(crate) struct Recording {
     pub(crate) upstream: Option<Arc<str>>,
     /// Attempts beyond the first.
     pub(crate) resends: u32,
+    /// Attempts that failed: the target, and how.
+    pub(crate) failed: Vec<(Arc<str>, &'static str)>,
     /// What failed, in the words of a closed list; empty when nothing did.
     pub(crate) error: &'static str,
 }
@@ -72,6 +74,7 @@ pub(crate) struct View<'a> {
     pub(crate) status: u16,
     pub(crate) upstream: Option<&'a str>,
     pub(crate) resends: u32,
+    pub(crate) failed: &'a [(Arc<str>, &'static str)],
     pub(crate) error: &'static str,
 }
 
@@ -87,6 +90,7 @@ impl Recording {
             status: self.status,
             upstream: self.upstream.as_deref(),
             resends: self.resends,
+            failed: &self.failed,
             error: self.error,
         }
     }
@@ -104,6 +108,7 @@ impl Recording {
             status: self.status,
             upstream: self.upstream.take(),
             resends: self.resends,
+            failed: std::mem::take(&mut self.failed),
             error: self.error,
             weight: 0,
         };
@@ -133,6 +138,7 @@ impl Recording {
             response_bytes: 0,
             upstream: None,
             resends: 0,
+            failed: Vec::new(),
             error: "",
         }
     }

@@ -1,9 +1,11 @@
 //! Does a value fit? One JSON Schema, compiled at load and bounded, so that no body can make it run away.
 
 mod keywords;
+mod resolve;
 mod scan;
 #[cfg(test)]
 mod tests;
+mod uri;
 mod words;
 
 use std::borrow::Cow;
@@ -87,7 +89,7 @@ impl Schema {
         Self::compile_kept(text).map(|(schema, _)| schema)
     }
 
-    /// The same, and the schema as it was written.
+    /// The same, and the schema as it was written, but for its references, which are paths.
     pub(super) fn compile_kept(text: &[u8]) -> Result<(Self, Value), Vec<SchemaFault>> {
         let one = |pointer: String, message: String| vec![SchemaFault { pointer, message }];
         if text.len() > LARGEST {
@@ -104,6 +106,7 @@ impl Schema {
             .value;
         let dialect = dialect(&document).map_err(|message| one("/$schema".to_owned(), message))?;
         against_meta_schema(&document, dialect)?;
+        let document = resolve::resolved(document, dialect)?;
         let telling = scan::scan(&document, dialect)?;
         let mut options = match dialect {
             Dialect::Draft7 => jsonschema::draft7::options(),

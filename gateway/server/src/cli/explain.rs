@@ -112,6 +112,17 @@ fn journey(value: &Value) -> String {
     for (what, told) in rows.iter().filter(|(_, told)| !told.is_empty()) {
         let _ = writeln!(text, "{what:<14}{told}");
     }
+    for limit in decision.get("limits").and_then(Value::as_array).into_iter().flatten() {
+        let named = |name: &str| limit.get(name).and_then(Value::as_u64).unwrap_or_default();
+        let name = limit.get("name").and_then(Value::as_str).unwrap_or_default();
+        let (left, quota, window) = (named("remaining"), named("quota"), named("window_s"));
+        let _ =
+            writeln!(text, "{:<14}{name}: {left} of {quota} in {window} s left, {} s to go", "limit", named("reset_s"));
+    }
+    for attempt in decision.get("failed_attempts").and_then(Value::as_array).into_iter().flatten() {
+        let named = |name: &str| attempt.get(name).and_then(Value::as_str).unwrap_or_default();
+        let _ = writeln!(text, "{:<14}{} failed: {}", "attempt", named("target"), named("error"));
+    }
     for step in decision.get("steps").and_then(Value::as_array).into_iter().flatten() {
         let named = |name: &str| step.get(name).and_then(Value::as_str).unwrap_or_default();
         let took = step.get("took_us").and_then(Value::as_u64).unwrap_or_default();

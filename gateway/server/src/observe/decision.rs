@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use portcullis_core::refusal::LimitState;
 use portcullis_core::trail::End;
 
 use super::View;
@@ -32,8 +33,13 @@ pub(crate) struct Record<'a> {
     would_allow: bool,
     faults: Vec<Fault<'a>>,
     steps: Vec<Step>,
+    /// How they stood after this request, or when it was refused for one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    limits: Vec<Limit<'a>>,
     upstream: Option<&'a str>,
     attempts: u32,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    failed_attempts: Vec<FailedAttempt<'a>>,
     status: u16,
     took_us: u64,
     #[serde(skip_serializing_if = "str::is_empty")]
@@ -45,6 +51,21 @@ struct Shadow<'a> {
     stage: &'static str,
     code: &'static str,
     reason: &'a str,
+}
+
+#[derive(Serialize)]
+struct Limit<'a> {
+    name: &'a str,
+    quota: u64,
+    window_s: u64,
+    remaining: u64,
+    reset_s: u64,
+}
+
+#[derive(Serialize)]
+struct FailedAttempt<'a> {
+    target: &'a str,
+    error: &'static str,
 }
 
 #[derive(Serialize)]
@@ -64,6 +85,8 @@ pub(crate) fn record<'a>(view: &View<'a>) -> Record<'a> {
     let View { trail, head, ids, .. } = *view;
     let refusal = trail.refusal.as_ref();
     let faults = refusal.and_then(|refusal| refusal.extra.as_ref()).map_or(&[][..], |extra| &extra.errors);
+    let refused_for = refusal.and_then(|refusal| refusal.extra.as_ref()).map_or(&[][..], |extra| &extra.limits);
+    let limits = if trail.limits.is_empty() { refused_for } else { &trail.limits };
     Record {
         id: ids.decision.as_str(),
         timestamp: view.began.wall.micros(),
@@ -103,10 +126,21 @@ pub(crate) fn record<'a>(view: &View<'a>) -> Record<'a> {
                 took_us: u64::try_from(step.took.as_micros()).unwrap_or(u64::MAX),
             })
             .collect(),
+        limits: limits.iter().map(Limit::of).collect(),
+        failed_attempts: view.failed.iter().map(|(target, error)| FailedAttempt { target, error }).collect(),
         upstream: view.upstream,
         attempts: if view.upstream.is_some() { view.resends + 1 } else { 0 },
         status: view.status,
         took_us: u64::try_from(view.took.as_micros()).unwrap_or(u64::MAX),
         error: view.error,
+    }
+}
+
+impl<'a> Limit<'a> {
+    fn of(state: &'a LimitState) -> Self {
+        // Not before it is so.
+        let reset = state.reset.as_secs() + u64::from(state.reset.subsec_nanos() > 0);
+        let LimitState { name, quota, remaining, .. } = state;
+        Self { name, quota: *quota, window_s: state.window.as_secs(), remaining: *remaining, reset_s: reset }
     }
 }

@@ -36,6 +36,7 @@ pub(crate) struct Decision {
     pub(crate) status: u16,
     pub(crate) upstream: Option<Arc<str>>,
     pub(crate) resends: u32,
+    pub(crate) failed: Vec<(Arc<str>, &'static str)>,
     pub(crate) error: &'static str,
     /// In bytes, more or less.
     pub(crate) weight: usize,
@@ -53,6 +54,7 @@ impl Decision {
             status: self.status,
             upstream: self.upstream.as_deref(),
             resends: self.resends,
+            failed: &self.failed,
             error: self.error,
         }
     }

@@ -9,7 +9,7 @@ use portcullis_core::framing::{Connection, Head, RawFacts, Stream, authority_of}
 use portcullis_core::identify::Principal;
 use portcullis_core::journey::{self, Answer, Permit, Turned};
 use portcullis_core::moment::Now;
-use portcullis_core::refusal::{Code, Refusal};
+use portcullis_core::refusal::{Code, LimitState, Refusal};
 use portcullis_core::request::{DeclaredBody, Request};
 use portcullis_core::trail::Trail;
 
@@ -215,16 +215,25 @@ impl Passage {
             Err(refused) => return refused,
         };
         match granted.admit_elsewhere(&*world.clock, trail) {
-            Ok(permit) => self.tell(&permit, request, published, now).map_or_else(Turned::Refused, Turned::Answered),
+            Ok(permit) => {
+                let about = (request, &*trail.limits);
+                self.tell(&permit, about, published, now).map_or_else(Turned::Refused, Turned::Answered)
+            }
             Err(refused) => refused,
         }
     }
 
     /// What the proxy is to hand to the application.
-    fn tell(&self, permit: &Permit, request: &Request<'_>, published: &Published, now: Now) -> Result<Answer, Refusal> {
+    fn tell(
+        &self,
+        permit: &Permit,
+        (request, limits): (&Request<'_>, &[LimitState]),
+        published: &Published,
+        now: Now,
+    ) -> Result<Answer, Refusal> {
         let upstream = published.peers.upstreams.get(permit.rules().upstream);
         let upstream = upstream.ok_or_else(|| Refusal::new(Code::InternalError).because("no such upstream"))?;
-        let mut fields: Vec<(HeaderName, HeaderValue)> = rate_fields(permit.limits()).collect();
+        let mut fields: Vec<(HeaderName, HeaderValue)> = rate_fields(limits).collect();
         let identity = permit.identity();
         if permit.forwards_identity() && identity.principal != Principal::Anonymous {
             upstream.names.write(identity, |name, value| fields.push((name, value)));

@@ -1,5 +1,6 @@
 //! What does a failure mean? Pingora's errors in our words.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use pingora::{Error, ErrorSource, ErrorType};
@@ -19,6 +20,9 @@ pub(super) fn note(shared: &Shared, ctx: &mut Ctx, e: &Error, how: Failed) -> bo
     {
         target.failed(how, shared.world.clock.steady());
         shared.streams.metrics.upstream_failures.with_label_values(&[&*upstream.name, kind(e)]).inc();
+        if let Some(recording) = &mut ctx.recording {
+            recording.failed.push((Arc::clone(&target.label), kind(e)));
+        }
     }
     let late = ctx.lost_patience();
     if let Some(recording) = &mut ctx.recording {

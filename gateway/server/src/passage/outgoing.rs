@@ -204,6 +204,7 @@ pub(super) fn answer(session: &Session, head: &mut ResponseHeader, ctx: &mut Ctx
     let many = ctx.interim > answer::MOST_INTERIM;
     let asked = permit.rules().websocket && session.is_upgrade_req();
     let switch = if asked { Switch::Asked } else { Switch::NotAsked };
+    let limits = ctx.recording.as_ref().map_or(&[][..], |recording| &recording.trail.limits);
     let cleaned = head::change_answer(head, |status, headers| {
         answer::clean(status, headers, switch)?;
         if many {
@@ -221,8 +222,8 @@ pub(super) fn answer(session: &Session, head: &mut ResponseHeader, ctx: &mut Ctx
         {
             headers.append(header::SET_COOKIE, clear_session(&published.snapshot));
         }
-        if !permit.limits().is_empty() {
-            for (name, value) in respond::rate_fields(permit.limits()) {
+        if !limits.is_empty() {
+            for (name, value) in respond::rate_fields(limits) {
                 headers.insert(name, value);
             }
         }

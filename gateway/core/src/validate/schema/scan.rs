@@ -40,7 +40,7 @@ struct Walk<'s> {
     faults: Vec<SchemaFault>,
 }
 
-/// Finds what the meta-schema cannot: references out of the file or in circles, unknown formats, slips of the pen.
+/// Finds what the meta-schema cannot: references to nothing or in circles, unknown formats, slips of the pen.
 pub(super) fn scan(root: &Value, dialect: Dialect) -> Result<Telling, Vec<SchemaFault>> {
     let mut walk =
         Walk { root, dialect, known: HashMap::new(), nodes: Vec::new(), waiting: Vec::new(), faults: Vec::new() };
@@ -92,9 +92,6 @@ impl<'s> Walk<'s> {
             }
             match name.as_str() {
                 "$ref" => self.reference(from, value),
-                "$id" if from != 0 => {
-                    self.fault(from, name, "`$id` belongs at the top of the file only".to_owned());
-                }
                 "$schema" if from != 0 => {
                     self.fault(from, name, "`$schema` belongs at the top of the file only".to_owned());
                 }
@@ -161,18 +158,11 @@ impl<'s> Walk<'s> {
         at
     }
 
+    /// References are paths by now.
     fn reference(&mut self, from: usize, value: &'s Value) {
         let Some(text) = value.as_str() else { return };
-        let Some(fragment) = text.strip_prefix('#') else {
-            let message = format!(
-                "`{text}` is outside this file and nothing is fetched: put the schema under `$defs` and write `#/$defs/name`"
-            );
-            return self.fault(from, "$ref", message);
-        };
+        let fragment = text.strip_prefix('#').unwrap_or_default();
         let decoded = percent_decode_str(fragment).decode_utf8_lossy().into_owned();
-        if !decoded.is_empty() && !decoded.starts_with('/') {
-            return self.fault(from, "$ref", format!("`{text}` names an anchor: write a path, as in `#/$defs/name`"));
-        }
         match self.root.pointer(&decoded) {
             Some(target @ (Value::Object(_) | Value::Bool(_))) => self.edge(from, Way::Same, target, decoded),
             Some(_) => self.fault(from, "$ref", format!("`{text}` is not a schema")),

@@ -58,13 +58,40 @@ fn refuses_references_that_cannot_be_followed() {
     refused(json!({ "$ref": "file:///etc/passwd" }), "/$ref", &outside("file:///etc/passwd"));
     refused(json!({ "$ref": "other.json#/a" }), "/$ref", &outside("other.json#/a"));
     refused(json!({ "$ref": "#/$defs/no" }), "/$ref", "`#/$defs/no` is not in this file");
-    refused(json!({ "$ref": "#name" }), "/$ref", "`#name` names an anchor: write a path, as in `#/$defs/name`");
+    refused(json!({ "$ref": "#name" }), "/$ref", "`#name` is not an anchor in this file");
     refused(json!({ "$dynamicRef": "#x" }), "/$dynamicRef", "`$dynamicRef` is not supported: use `$ref`");
-    refused(
-        json!({ "items": { "$id": "https://example.com/b" } }),
-        "/items/$id",
-        "`$id` belongs at the top of the file only",
-    );
+    let elsewhere = json!({ "$id": "https://example.com/a/", "$ref": "b", "$defs": { "b": { "$id": "/b" } } });
+    refused(elsewhere, "/$ref", &outside("b"));
+    let twice = json!({ "$defs": { "a": { "$anchor": "x" }, "b": { "$anchor": "x" } } });
+    refused(twice, "/$defs/b/$anchor", "`x` is the name of `#/$defs/a` already");
+    let twice = json!({ "$defs": { "a": { "$id": "x.json" }, "b": { "$id": "./x.json" } } });
+    refused(twice, "/$defs/b/$id", "`json-schema:///x.json` is the name of `#/$defs/a` already");
+    // In a value there are no names.
+    refused(json!({ "$ref": "#x", "enum": [{ "$anchor": "x" }] }), "/$ref", "`#x` is not an anchor in this file");
+}
+
+#[test]
+fn follows_references_by_anchor_and_by_address_within_the_file() {
+    let follows = |schema: Value| {
+        let schema = compiled(schema);
+        check(&schema, json!({ "n": 1 }), &[]);
+        check(&schema, json!({ "n": "1" }), &[("/n", "type", "must be of type integer")]);
+    };
+    let to = |reference: &str| json!({ "properties": { "n": { "$ref": reference } } });
+    let with = |mut schema: Value, members: Value| {
+        schema.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+        schema
+    };
+    follows(with(to("#whole"), json!({ "$defs": { "a": { "$anchor": "whole", "type": "integer" } } })));
+    follows(with(to("whole.json"), json!({ "$defs": { "a": { "$id": "whole.json", "type": "integer" } } })));
+    let below = json!({ "$id": "https://a.test/x/y", "$defs": {
+        "b": { "$id": "../z?v=1", "$defs": { "c d%": { "type": "integer" }, "e": { "$anchor": "e", "$ref": "#/$defs/c%20d%25" } } } } });
+    follows(with(to("/z?v=1#/$defs/c%20d%25"), below.clone()));
+    follows(with(to("https://a.test/z?v=1#e"), below.clone()));
+    follows(with(to("//a.test/z?v=1#e"), below));
+    follows(with(to("urn:a:b"), json!({ "$defs": { "a": { "$id": "urn:a:b", "type": "integer" } } })));
+    let older = json!({ "$schema": SEVEN, "definitions": { "a": { "$id": "#whole", "type": "integer" } } });
+    follows(with(to("#whole"), older));
 }
 
 #[test]

@@ -14,6 +14,7 @@ fn decision(weight: usize) -> Decision {
         status: 200,
         upstream: None,
         resends: 0,
+        failed: Vec::new(),
         error: "",
         weight,
     }
