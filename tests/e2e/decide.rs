@@ -189,8 +189,10 @@ async fn the_application_gets_the_cookies_that_are_not_ours() {
         (&[], ""),
     ] {
         let cookies: Fields<'_> = shown.iter().map(|line| ("cookie", *line)).collect();
-        for fields in [forwarded("GET", "/", &cookies), original("GET", "/", &cookies)] {
-            let answer = client.get("/_portcullis/decide", &fields).await;
+        let ways =
+            [("", forwarded("GET", "/", &cookies)), ("", original("GET", "/", &cookies)), ("/", cookies.clone())];
+        for (behind, fields) in ways {
+            let answer = client.get(&format!("/_portcullis/decide{behind}"), &fields).await;
             assert_eq!((answer.status.as_u16(), answer.header("cookie")), (200, Some(told)), "{shown:?}");
         }
     }
