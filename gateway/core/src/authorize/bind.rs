@@ -131,10 +131,10 @@ fn action(compiled: &Compiled, facts: &RouteFacts<'_>) -> Result<EntityUid, Rout
     let fault = |message, help| RouteFault { about: About::Name, message, help };
     let name = EntityTypeName::from_str("Action").map_err(|error| fault(error.to_string(), String::new()))?;
     let uid = EntityUid::from_type_name_and_id(name, EntityId::new(facts.name));
-    let known: Vec<&EntityUid> = compiled.schema.actions().collect();
-    if known.contains(&&uid) {
+    if compiled.actions.get(&uid).is_some() {
         return Ok(uid);
     }
+    let known: Vec<&EntityUid> = compiled.schema.actions().collect();
     let message = format!("the schema has no action `{}`", facts.name);
     if let Some(elsewhere) = known.iter().find(|other| other.id().unescaped() == facts.name) {
         let help = format!("`{elsewhere}` is in a namespace; actions of routes stand outside any");
@@ -166,9 +166,8 @@ fn base(compiled: &Compiled, action: &EntityUid) -> Result<Entities, RouteFault>
         message: format!("action {action}: {error}"),
         help: "check the action's groups in the schema".to_owned(),
     };
-    let all = compiled.schema.action_entities().map_err(fault)?;
-    let wanted = |uid: &EntityUid| uid == action || all.is_ancestor_of(uid, action);
-    let kept: Vec<_> = all.iter().filter(|entity| wanted(&entity.uid())).cloned().collect();
+    let groups = compiled.actions.ancestors(action).into_iter().flatten();
+    let kept: Vec<_> = groups.chain([action]).filter_map(|uid| compiled.actions.get(uid)).cloned().collect();
     Entities::from_entities(kept, None).map_err(fault)
 }
 

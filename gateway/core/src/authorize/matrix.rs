@@ -144,7 +144,7 @@ fn cell(compiled: &Compiled, door: &Door<'_>, role: &Role) -> Cell {
 
 /// Every policy that is not certainly silent.
 fn fold(compiled: &Compiled, door: &Door<'_>, role: &Role) -> Option<(Vec<(Effect, Folded)>, EntityUid)> {
-    let all = compiled.schema.action_entities().ok()?;
+    let all = &compiled.actions;
     let action = all
         .iter()
         .map(cedar_policy::Entity::uid)

@@ -3,15 +3,15 @@
 mod depth;
 mod files;
 mod size;
+mod strict;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use cedar_policy::{
-    Policy, PolicyId, PolicySet, Schema, SchemaFragment, ValidationMode, ValidationWarning, Validator,
+    ActionConstraint, Entities, EntityUid, Policy, PolicyId, PolicySet, Schema, SchemaFragment,
     schema_str_to_json_with_resolved_types,
 };
-
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -19,7 +19,6 @@ use super::fault::{PolicyFault, Source};
 use super::principal::{Kept, Principals};
 use super::settled::Settled;
 use super::shapes::Shapes;
-use crate::near::near;
 
 /// Every policy of the gateway, checked against the schema. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -28,10 +27,16 @@ pub struct Policies(pub(super) Arc<Compiled>);
 #[derive(Debug)]
 pub(super) struct Compiled {
     pub(super) schema: Schema,
+    /// Every action of the schema, with its groups.
+    pub(super) actions: Entities,
     pub(super) shapes: Shapes,
     pub(super) principals: Principals,
     /// In the order of the files.
     pub(super) rules: Vec<Rule>,
+    /// Which of them are of a single action (`action == …`).
+    of_action: HashMap<EntityUid, Vec<usize>>,
+    /// And which are not.
+    of_many: Vec<usize>,
     pub(super) notes: HashMap<PolicyId, Arc<Note>>,
     /// The same policies as one set, for the case suite.
     pub(super) whole: PolicySet,
@@ -89,6 +94,14 @@ pub fn format(text: &str) -> Result<String, String> {
     }
 }
 
+impl Compiled {
+    /// Policies that may speak of an action: those of it alone, and those that are not of a single one.
+    pub(super) fn about(&self, action: &EntityUid) -> impl Iterator<Item = &Policy> {
+        let own = self.of_action.get(action).into_iter().flatten();
+        own.chain(&self.of_many).filter_map(|at| self.rules.get(*at)).map(|rule| &rule.policy)
+    }
+}
+
 impl Policies {
     /// Parses and strictly validates; all faults of all texts at once.
     ///
@@ -114,18 +127,28 @@ impl Policies {
         }
         let whole = whole(&rules, &mut faults);
         if let Some((schema, ..)) = &typed {
-            validate(schema, &whole, &rules, (&mut faults, &mut warnings));
+            strict::validate(schema, &whole, &rules, (&mut faults, &mut warnings));
         }
-        let (Some((schema, shapes, principals)), []) = (typed, faults.as_slice()) else {
+        let (Some((Described { schema, actions, .. }, shapes, principals)), []) = (typed, faults.as_slice()) else {
             faults.sort_by(|a, b| (&a.file, a.offset).cmp(&(&b.file, b.offset)));
             return Err(faults);
         };
+        let (mut of_action, mut of_many) = (HashMap::<EntityUid, Vec<usize>>::new(), Vec::new());
+        for (at, rule) in rules.iter().enumerate() {
+            match rule.policy.action_constraint() {
+                ActionConstraint::Eq(action) => of_action.entry(action).or_default().push(at),
+                ActionConstraint::Any | ActionConstraint::In(_) => of_many.push(at),
+            }
+        }
         let notes = rules.iter().map(|rule| (rule.policy.id().clone(), Arc::clone(&rule.note))).collect();
         Ok(Self(Arc::new(Compiled {
             schema,
+            actions,
             shapes,
             principals,
             rules,
+            of_action,
+            of_many,
             notes,
             whole,
             settled: Settled::default(),
@@ -162,7 +185,14 @@ impl Policies {
     }
 }
 
-type Typed = (Schema, Shapes, Principals);
+/// The schema, and its JSON form, of which smaller ones can be made.
+struct Described {
+    schema: Schema,
+    actions: Entities,
+    json: serde_json::Value,
+}
+
+type Typed = (Described, Shapes, Principals);
 
 fn read_schema(source: &Source, kept: Kept, warnings: &mut Vec<PolicyFault>) -> Result<Typed, Vec<PolicyFault>> {
     let cedar = |error: cedar_policy::CedarSchemaError| PolicyFault::from_cedar(&source.file, &error);
@@ -170,21 +200,27 @@ fn read_schema(source: &Source, kept: Kept, warnings: &mut Vec<PolicyFault>) -> 
         let fault = PolicyFault::new(&source.file, found.message).at(Some((found.at, 1))).help(found.help);
         return Err(vec![fault]);
     }
-    let (fragment, _) = SchemaFragment::from_cedarschema_str(&source.text).map_err(cedar)?;
-    if let Some(found) = fragment.to_json_value().ok().as_ref().and_then(size::too_large) {
+    let (fragment, told) = SchemaFragment::from_cedarschema_str(&source.text).map_err(cedar)?;
+    let unresolved = fragment.clone().to_json_value().ok();
+    if let Some(found) = unresolved.as_ref().and_then(size::too_large) {
         let last = found.name.rsplit("::").next().unwrap_or_default();
         let declared = format!("type {last}");
         let fault = PolicyFault::new(&source.file, found.message)
             .at(source.text.find(&declared).map(|at| (at, declared.len())));
         return Err(vec![fault.help(format!("make `{}` smaller, or an entity of its own", found.name))]);
     }
-    let (schema, told) = Schema::from_cedarschema_str(&source.text).map_err(cedar)?;
     warnings.extend(told.map(|warning| PolicyFault::one(&source.file, &warning)));
+    // Its own faults would not say where.
+    let schema = match Schema::from_schema_fragments([fragment]) {
+        Ok(schema) => schema,
+        Err(_) => Schema::from_cedarschema_str(&source.text).map_err(cedar)?.0,
+    };
     let (json, _) = schema_str_to_json_with_resolved_types(&source.text).map_err(cedar)?;
     let shapes = Shapes::read(&json)
         .ok_or_else(|| vec![PolicyFault::new(&source.file, "the schema uses a type this gateway does not know")])?;
     let principals = Principals::read(&shapes, &source.file, kept)?;
-    Ok((schema, shapes, principals))
+    let actions = schema.action_entities().map_err(|error| vec![PolicyFault::new(&source.file, error.to_string())])?;
+    Ok((Described { schema, actions, json: unresolved.unwrap_or_default() }, shapes, principals))
 }
 
 /// One set of all policies; an id that comes twice is a fault of the second.
@@ -207,61 +243,4 @@ fn whole(rules: &[Rule], faults: &mut Vec<PolicyFault>) -> PolicySet {
         }
     }
     set
-}
-
-fn validate(
-    schema: &Schema,
-    whole: &PolicySet,
-    rules: &[Rule],
-    (faults, warnings): (&mut Vec<PolicyFault>, &mut Vec<PolicyFault>),
-) {
-    let places: HashMap<&PolicyId, &Rule> = rules.iter().map(|rule| (rule.policy.id(), rule)).collect();
-    let place = |id: &PolicyId, diagnostic: &dyn miette::Diagnostic| {
-        let rule = places.get(id);
-        let mut fault = PolicyFault::one(rule.map_or("", |rule| &rule.file), diagnostic);
-        if fault.offset.is_none() {
-            fault = fault.at(rule.and_then(|rule| rule.span));
-        }
-        if let Some(meant) = meant(schema, &fault.message) {
-            fault.help = Some(format!("did you mean `{meant}`?"));
-        }
-        fault
-    };
-    let result = Validator::new(schema.clone()).validate(whole, ValidationMode::Strict);
-    faults.extend(result.validation_errors().map(|error| place(error.policy_id(), error)));
-    // Where an error is told already, "never applies" is its consequence.
-    let mut told: HashSet<&PolicyId> =
-        result.validation_errors().map(cedar_policy::ValidationError::policy_id).collect();
-    for warning in result.validation_warnings() {
-        let fault = place(warning.policy_id(), warning);
-        match warning {
-            ValidationWarning::ImpossiblePolicy(_) | ValidationWarning::InvalidActionApplication(_) => {
-                if told.insert(warning.policy_id()) {
-                    faults.push(never_applies(fault));
-                }
-            }
-            // Of another crate, which may add to it.
-            _ => warnings.push(fault),
-        }
-    }
-}
-
-/// The closest name to one that the schema does not know. Cedar's own guess may be any of several, a different one each
-/// time.
-fn meant(schema: &Schema, message: &str) -> Option<String> {
-    let named = |what: &str| message.split_once(what)?.1.strip_suffix('`');
-    if let Some(action) = named("unrecognized action `Action::\"").and_then(|id| id.strip_suffix('"')) {
-        let known: Vec<&str> = schema.actions().map(|known| known.id().unescaped()).collect();
-        return near(action, known).map(|id| format!("Action::\"{id}\""));
-    }
-    let kind = named("unrecognized entity type `")?;
-    let known: Vec<String> = schema.entity_types().map(ToString::to_string).collect();
-    near(kind, known.iter().map(String::as_str)).map(str::to_owned)
-}
-
-fn never_applies(mut fault: PolicyFault) -> PolicyFault {
-    fault.help.get_or_insert_with(|| {
-        "it can never apply: compare its principal, action and resource with `appliesTo` in the schema, or remove it".to_owned()
-    });
-    fault
 }

@@ -15,8 +15,7 @@ pub(super) fn of(compiled: &Compiled, action: (&EntityUid, &Entities), resource:
     let principals = compiled.schema.principals_for_action(action.0);
     let principals: HashSet<&EntityTypeName> = principals.into_iter().flatten().collect();
     let mut slice = PolicySet::new();
-    for rule in &compiled.rules {
-        let policy = &rule.policy;
+    for policy in compiled.about(action.0) {
         if by_action(policy, action) && by_principal(policy, &principals) && by_resource(policy, resource) {
             // Ids were made unique when the policies were compiled, and that is all `add` asks for.
             let _ = slice.add(policy.clone());

@@ -59,7 +59,7 @@ impl<'s> Desk<'s> {
                 (String::from_utf8_lossy(fault.as_bytes()).into_owned(), Node::default())
             }
         };
-        let mut added = TextFile { path: path.to_owned(), text, tree, veils: Vec::new() };
+        let mut added = TextFile::new(path.to_owned(), text, tree);
         if self.torn {
             added.veil_by_name(&keys::secret_names());
         }

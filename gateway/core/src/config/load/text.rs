@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 use std::path::PathBuf;
+use std::sync::OnceLock;
 
 use super::interpolate::Resolved;
 use super::tree::Node;
@@ -13,6 +14,8 @@ pub(in crate::config) struct TextFile {
     pub(super) text: String,
     pub(super) tree: Node,
     pub(super) veils: Vec<Veil>,
+    /// Where its lines end, once somebody asks: thousands of warnings may.
+    ends: OnceLock<Vec<usize>>,
 }
 
 /// A value that is not to be printed.
@@ -27,6 +30,10 @@ pub(super) enum Veil {
 const SHORTEST: usize = 4;
 
 impl TextFile {
+    pub(super) fn new(path: PathBuf, text: String, tree: Node) -> Self {
+        Self { path, text, tree, veils: Vec::new(), ends: OnceLock::new() }
+    }
+
     /// Veils what its keys say may be secret, for a text whose syntax is too broken to be walked.
     pub(super) fn veil_by_name(&mut self, names: &[String]) {
         for name in names {
@@ -62,7 +69,8 @@ impl TextFile {
         let (before, after) = self.text.split_at_checked(start).unwrap_or((&self.text, ""));
         let line_start = before.rfind('\n').map_or(0, |at| at + 1);
         let line_end = start + after.find('\n').unwrap_or(after.len());
-        let line = before.matches('\n').count() + 1;
+        let ends = self.ends.get_or_init(|| self.text.match_indices('\n').map(|(at, _)| at).collect());
+        let line = ends.partition_point(|end| *end < start) + 1;
         let column = before.get(line_start..).map_or(0, |text| text.chars().count()) + 1;
         let width = self.text.get(start..end.min(line_end)).map_or(0, |text| text.chars().count());
         let excerpt = self.shown(line_start, line_end, start).map(|(text, before)| Excerpt::new(&text, before, width));
