@@ -34,7 +34,7 @@ async fn nothing_that_can_be_asked_is_answered_as_a_failure_or_undeclared() {
     let ran = Command::new("python3")
         .args(["-c", "from schemathesis.cli import schemathesis; schemathesis()", "--no-color", "run", &admin])
         .args(["--tls-verify", "certs/authority.pem", "-H", &key, "--checks", CHECKS, "--seed", SEED])
-        .args(["--max-examples", "15", "--request-timeout", "10", "--continue-on-failure", "--no-shrink"])
+        .args(["--max-examples", "15", "--request-timeout", "120", "--continue-on-failure", "--no-shrink"])
         .args(["--warnings", "off"])
         .env("PYTHONPATH", &installed)
         .env("PYTHONDONTWRITEBYTECODE", "1")
