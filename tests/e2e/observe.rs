@@ -150,7 +150,7 @@ async fn metrics_have_our_prefix_and_labels_from_closed_sets() {
     assert!(!text.contains("made-up") && !text.contains("BREW") && !text.contains("rita"), "{text}");
     let labels = [
         "code", "config", "error", "file", "issuer", "le", "method", "outcome", "result", "route", "stage", "status",
-        "upstream", "version",
+        "upstream", "version", "within",
     ];
     for line in text.lines().filter(|line| !line.starts_with('#')) {
         assert!(line.starts_with("portcullis_"), "{line}");

@@ -8,7 +8,7 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWriteExt as _, BufReader};
 use tokio::process::{Child, Command};
 use tokio::sync::mpsc;
 
-use crate::within;
+use crate::{PATIENCE, within};
 
 /// What a verb said, and its exit code.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -135,7 +135,7 @@ impl Lines {
     }
 
     async fn until(&mut self, words: &str) -> String {
-        within(&format!("`{words}`"), async {
+        let found = async {
             loop {
                 let line = self.coming.recv().await;
                 let line = line.unwrap_or_else(|| panic!("it ended without `{words}`: {:#?}", self.seen));
@@ -144,8 +144,9 @@ impl Lines {
                     return line;
                 }
             }
-        })
-        .await
+        };
+        let found = tokio::time::timeout(PATIENCE, found).await;
+        found.unwrap_or_else(|_| panic!("`{words}`: not within {PATIENCE:?}, but {:#?}", self.seen))
     }
 
     /// All of it, once the stream has ended.
