@@ -14,6 +14,7 @@ mod cors;
 mod decide;
 mod decisions;
 mod demo;
+mod described;
 mod doubts;
 mod framing;
 mod headers;

@@ -25,6 +25,7 @@ pub mod program;
 pub mod proxy;
 pub mod random;
 pub mod redis;
+pub mod schemathesis;
 pub mod site;
 pub mod upstream;
 

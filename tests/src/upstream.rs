@@ -1,5 +1,6 @@
 //! What reached the application? A real server that records every request and answers as told.
 
+mod behind;
 mod raw;
 mod recorded;
 mod reply;
@@ -43,6 +44,8 @@ struct State {
     /// Told once each, in order, before `default` is asked.
     queue: Mutex<VecDeque<Reply>>,
     default: Mutex<Arc<Script>>,
+    /// Answers what the queue does not, instead of `default`.
+    behind: Option<SocketAddr>,
     heads: AtomicUsize,
     /// What came over each connection, as bytes.
     wires: Mutex<Vec<Wire>>,
@@ -52,15 +55,20 @@ struct State {
 impl Upstream {
     /// Answers 200 with `{"ok":true}` until told otherwise.
     pub async fn recording() -> Self {
-        Self::start(None).await
+        Self::start(None, None).await
+    }
+
+    /// Records what passes on its way to the application at `app`, whose answers go back as they are.
+    pub async fn before(app: SocketAddr) -> Self {
+        Self::start(None, Some(app)).await
     }
 
     /// The same over TLS; `config` decides about ALPN.
     pub async fn recording_tls(config: Arc<rustls::ServerConfig>) -> Self {
-        Self::start(Some(TlsAcceptor::from(config))).await
+        Self::start(Some(TlsAcceptor::from(config)), None).await
     }
 
-    async fn start(tls: Option<TlsAcceptor>) -> Self {
+    async fn start(tls: Option<TlsAcceptor>, behind: Option<SocketAddr>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let default: Arc<Script> = Arc::new(|_| Reply::ok());
@@ -68,6 +76,7 @@ impl Upstream {
             requests: Mutex::default(),
             queue: Mutex::default(),
             default: Mutex::new(default),
+            behind,
             heads: AtomicUsize::new(0),
             wires: Mutex::default(),
             changed: Notify::new(),
@@ -198,7 +207,11 @@ async fn answer(
     let recorded = Recorded::read(request, connection).await;
     let scripted = state.queue.lock().unwrap().pop_front();
     let default = Arc::clone(&state.default.lock().unwrap());
-    let reply = scripted.unwrap_or_else(|| default(&recorded));
+    let reply = match (scripted, state.behind) {
+        (Some(scripted), _) => scripted,
+        (None, Some(app)) => behind::ask(app, &recorded).await,
+        (None, None) => default(&recorded),
+    };
     state.requests.lock().unwrap().push(recorded.clone());
     state.changed.notify_waiters();
     reply.send(&recorded, upgrade).await
