@@ -214,35 +214,39 @@ fn policies(imported: &Imported, wishes: &Wishes) -> String {
 /// Cases that touch each of the policies begun, and what must stay refused.
 fn cases(imported: &Imported, wishes: &Wishes) -> String {
     let name = &wishes.name;
-    let first = |public: bool, reads: bool| {
-        let fits = |operation: &&Operation| {
-            operation.public == public
-                && (public || operation.reads == reads)
-                && (public || operation.principals.contains("ApiKey"))
-        };
-        imported.operations.iter().find(fits)
-    };
+    let elsewhere = format!("not-{}", wishes.upstream);
     let mut cases = Vec::new();
     for (reads, verb) in [(true, "read"), (false, "write")] {
-        let Some(operation) = first(false, reads) else { continue };
+        let fits = |operation: &&Operation| {
+            !operation.public && operation.reads == reads && operation.principals.contains("ApiKey")
+        };
+        let Some(operation) = imported.operations.iter().find(fits) else { continue };
+        let (who, reason) = if reads { ("readers", "readers-read") } else { ("writers", "writers-write") };
         for (role, allowed) in [("readers", reads), ("writers", true), ("strangers", false)] {
-            let reason = if reads { format!("{name}-readers-read") } else { format!("{name}-writers-write") };
             let may = if allowed { "may" } else { "may not" };
             cases.push(case(
                 &format!("a key of the role `{name}-{role}` {may} {verb}"),
                 ("ApiKey", "k", Some(format!("keys|{name}-{role}"))),
                 (&operation.name, &wishes.upstream),
-                allowed.then_some(reason),
+                allowed.then(|| format!("{name}-{reason}")),
             ));
         }
-    }
-    if let Some(operation) = first(true, true) {
         cases.push(case(
-            "anybody may do what the document leaves open",
-            ("Anonymous", "anonymous", None),
-            (&operation.name, &wishes.upstream),
-            Some(format!("{name}-public")),
+            &format!("a key of the role `{name}-{who}` may not {verb} what another upstream has"),
+            ("ApiKey", "k", Some(format!("keys|{name}-{who}"))),
+            (&operation.name, &elsewhere),
+            None,
         ));
+    }
+    for (at, operation) in imported.operations.iter().filter(|operation| operation.public).enumerate() {
+        let anybody = || ("Anonymous", "anonymous", None);
+        let title = format!("anybody may `{}`, which the document leaves open", operation.name);
+        let reason = Some(format!("{name}-public"));
+        cases.push(case(&title, anybody(), (&operation.name, &wishes.upstream), reason));
+        if at == 0 {
+            let title = format!("nobody may `{}` of another upstream", operation.name);
+            cases.push(case(&title, anybody(), (&operation.name, &elsewhere), None));
+        }
     }
     let lines: Vec<String> = cases.iter().map(|case| format!("  {case}")).collect();
     format!("[\n{}\n]\n", lines.join(",\n"))

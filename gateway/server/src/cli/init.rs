@@ -77,30 +77,11 @@ action_groups = ["writing"]
 limits = [{ by = "principal", rate = "60/min" }]
 "#;
 
-const ACTIONS: &str = r#"
-action "reading", "writing";
-action "home", "read" in ["reading"] appliesTo { principal: [ApiKey], resource: [App] };
-action "write" in ["writing"] appliesTo { principal: [ApiKey], resource: [App] };
-"#;
+const ACTIONS: &str = include_str!("init/actions.cedarschema");
 
-const POLICIES: &str = r#"// Who may do what. Roles are given with `portcullis keys create --role writers`.
+const POLICIES: &str = include_str!("init/app.cedar");
 
-@id("readers-and-writers-read")
-permit (principal, action in Action::"reading", resource)
-when { principal in [Group::"keys|readers", Group::"keys|writers"] };
-
-@id("writers-write")
-permit (principal, action in Action::"writing", resource)
-when { principal in Group::"keys|writers" };
-"#;
-
-const CASES: &str = r#"[
-  {"name": "a reader may read", "request": {"principal": "ApiKey::\"k\"", "action": "Action::\"read\"", "resource": "App::\"app\"", "context": {}}, "entities": [{"uid": {"type": "ApiKey", "id": "k"}, "attrs": {}, "parents": [{"type": "Group", "id": "keys|readers"}]}, {"uid": {"type": "App", "id": "app"}, "attrs": {}, "parents": []}], "decision": "allow", "reason": ["readers-and-writers-read"], "num_errors": 0},
-  {"name": "a reader may not write", "request": {"principal": "ApiKey::\"k\"", "action": "Action::\"write\"", "resource": "App::\"app\"", "context": {}}, "entities": [{"uid": {"type": "ApiKey", "id": "k"}, "attrs": {}, "parents": [{"type": "Group", "id": "keys|readers"}]}, {"uid": {"type": "App", "id": "app"}, "attrs": {}, "parents": []}], "decision": "deny", "reason": [], "num_errors": 0},
-  {"name": "a writer may write", "request": {"principal": "ApiKey::\"k\"", "action": "Action::\"write\"", "resource": "App::\"app\"", "context": {}}, "entities": [{"uid": {"type": "ApiKey", "id": "k"}, "attrs": {}, "parents": [{"type": "Group", "id": "keys|writers"}]}, {"uid": {"type": "App", "id": "app"}, "attrs": {}, "parents": []}], "decision": "allow", "reason": ["writers-write"], "num_errors": 0},
-  {"name": "a key without a role may nothing", "request": {"principal": "ApiKey::\"k\"", "action": "Action::\"home\"", "resource": "App::\"app\"", "context": {}}, "entities": [{"uid": {"type": "ApiKey", "id": "k"}, "attrs": {}, "parents": []}, {"uid": {"type": "App", "id": "app"}, "attrs": {}, "parents": []}], "decision": "deny", "reason": [], "num_errors": 0}
-]
-"#;
+const CASES: &str = include_str!("init/app.json");
 
 pub(super) fn init(args: &Args) -> u8 {
     match begin(args) {
@@ -134,7 +115,7 @@ fn begin(args: &Args) -> Result<u8, String> {
     let mut schema = import::SCHEMA.to_owned();
     if document.is_none() {
         config.push_str(ROUTES);
-        schema.push_str(ACTIONS);
+        schema = format!("{schema}\n{ACTIONS}");
         put(&at("policies/app.cedar"), POLICIES)?;
         put(&at("policies/tests/app.json"), CASES)?;
     } else {

@@ -74,7 +74,8 @@ impl Uid {
 struct Ground {
     schema: Schema,
     policies: PolicySet,
-    entities: Value,
+    /// `Err`: why they are none, which each case is told.
+    entities: Result<Entities, String>,
 }
 
 /// Runs one such file; `None`: it is none. `read` gives the text of what it names.
@@ -101,8 +102,10 @@ fn run(source: &Source, whole: &Whole, read: &dyn Fn(&str) -> Option<String>) ->
     };
     let policies = PolicySet::from_str(&text(&whole.policies)?)
         .map_err(|error| format!("`{}`: {}", whole.policies, whole_story(&error)))?;
-    let entities = serde_json::from_str(&text(&whole.entities)?)
+    let entities: Value = serde_json::from_str(&text(&whole.entities)?)
         .map_err(|error| format!("`{}`: {}", whole.entities, whole_story(&error)))?;
+    let entities = Entities::from_json_value(entities, Some(&schema))
+        .map_err(|error| format!("`entities`: {}", whole_story(&error)));
     let mut report = Report { outcomes: Vec::new(), untouched: Vec::new() };
     if let Some(expected) = whole.should_validate {
         let valid = Validator::new(schema.clone()).validate(&policies, ValidationMode::Strict);
@@ -138,9 +141,8 @@ impl Ground {
             .map_err(|error| format!("`context`: {}", whole_story(&error)))?;
         let request = Request::new(case.principal.read()?, action, case.resource.read()?, context, held)
             .map_err(|error| format!("the request does not fit the schema: {}", whole_story(&error)))?;
-        let entities = Entities::from_json_value(self.entities.clone(), Some(&self.schema))
-            .map_err(|error| format!("`entities`: {}", whole_story(&error)))?;
-        let response = Authorizer::new().is_authorized(&request, &self.policies, &entities);
+        let entities = self.entities.as_ref().map_err(Clone::clone)?;
+        let response = Authorizer::new().is_authorized(&request, &self.policies, entities);
         let decision = match response.decision() {
             Decision::Allow => Expected::Allow,
             Decision::Deny => Expected::Deny,

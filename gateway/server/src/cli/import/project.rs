@@ -9,19 +9,7 @@ use portcullis_core::openapi::{Artefacts, Blocks, Certificates, Kept, Responses,
 use crate::world::files::Disk;
 
 /// The types that generated actions speak of; people add to it.
-pub(crate) const SCHEMA: &str = "// Who and what there is. Actions of OpenAPI documents stand in files beside this one.
-
-entity Group;
-
-// Attributes are claims of the token.
-entity User in [Group] { email?: String };
-entity Client in [Group];
-entity ApiKey in [Group];
-entity Anonymous enum [\"anonymous\"];
-
-// The resource of a route that names none is `App::\"<upstream>\"`.
-entity App;
-";
+pub(crate) const SCHEMA: &str = include_str!("schema.cedarschema");
 
 /// A project on the disk.
 pub(crate) struct Project {

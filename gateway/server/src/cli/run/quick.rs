@@ -36,16 +36,9 @@ upstream = "app"
 authenticate = ["api_key"]
 "#;
 
-const SCHEMA: &str = r#"entity Group;
-entity ApiKey in [Group];
-entity App;
+const SCHEMA: &str = include_str!("quick/schema.cedarschema");
 
-action "home", "everything" appliesTo { principal: [ApiKey], resource: [App] };
-"#;
-
-const POLICY: &str = r#"@id("users-may-do-everything")
-permit (principal in Group::"keys|users", action, resource);
-"#;
+const POLICY: &str = include_str!("quick/app.cedar");
 
 /// Writes certificate, configuration and policies below `data`; answers the configuration's path.
 pub(super) fn lay(data: &Path, upstream: &str, now: SystemTime) -> Result<PathBuf, String> {
