@@ -38,15 +38,18 @@ struct Index {
     resources: BTreeMap<String, String>,
     /// By address and anchor.
     anchors: BTreeMap<(String, String), String>,
+    /// Where each `$dynamicAnchor` stands, by its name.
+    dynamic: BTreeMap<String, Vec<String>>,
     faults: Vec<SchemaFault>,
 }
 
 /// The same schema with every reference a path; without `$id`s and anchors, which are of no more use.
 ///
 /// # Errors
-/// References that lead out of the file or to no anchor; names that stand twice.
+/// References that lead out of the file, to no anchor, or to one thing or another; names that stand twice.
 pub(super) fn resolved(mut document: Value, dialect: Dialect) -> Result<Value, Vec<SchemaFault>> {
-    let mut index = Index { dialect, resources: BTreeMap::new(), anchors: BTreeMap::new(), faults: Vec::new() };
+    let (resources, anchors, dynamic) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+    let mut index = Index { dialect, resources, anchors, dynamic, faults: Vec::new() };
     index.resources.insert(NAMELESS.to_owned(), String::new());
     index.enter(&document, "", NAMELESS);
     index.rewrite(&mut document, "", NAMELESS);
@@ -62,6 +65,9 @@ impl Index {
             self.note(at, "$id", &base.0, None);
         }
         for (word, name) in anchors {
+            if word == "$dynamicAnchor" {
+                self.dynamic.entry(name.clone()).or_default().push(at.to_owned());
+            }
             self.note(at, word, &base.0, Some(name));
         }
         for (below, child) in children(members) {
@@ -113,11 +119,16 @@ impl Index {
         let ((base, _), _) = self.names(members, base);
         if let Some(text) = members.get("$ref").and_then(Value::as_str) {
             match self.path(text, &base) {
-                Ok(path) => {
-                    let path = format!("#{}", utf8_percent_encode(&path, PLAIN));
-                    members.insert("$ref".to_owned(), path.into());
-                }
+                Ok(path) => drop(members.insert("$ref".to_owned(), as_reference(&path))),
                 Err(message) => self.fault(at, "$ref", message),
+            }
+        }
+        if self.dialect == Dialect::Draft202012
+            && let Some(Value::String(text)) = members.remove("$dynamicRef")
+        {
+            match self.only_path(&text, &base) {
+                Ok(path) => refer(members, as_reference(&path)),
+                Err(message) => self.fault(at, "$dynamicRef", message),
             }
         }
         members.remove("$id");
@@ -145,6 +156,46 @@ impl Index {
         }
         let anchor = self.anchors.get(&(address, fragment.into_owned()));
         anchor.cloned().ok_or_else(|| format!("`{text}` is not an anchor in this file"))
+    }
+}
+
+impl Index {
+    /// The pointer that a `$dynamicRef` stands for, whoever refers to it.
+    ///
+    /// It leads where `$ref` would, unless that is a `$dynamicAnchor` and there are others of its name (JSON Schema Core
+    /// 2020-12 §8.2.3.2): then the way by which one came decides, and what judging costs cannot be known at load.
+    fn only_path(&self, text: &str, base: &str) -> Result<String, String> {
+        let path = self.path(text, base)?;
+        let (_, name) = text.split_once('#').unwrap_or((text, ""));
+        let name = percent_decode_str(name).decode_utf8_lossy();
+        match self.dynamic.get(&*name).map(|places| (places.contains(&path), places.as_slice())) {
+            Some((true, places @ [_, _, ..])) => {
+                let places: Vec<String> = places.iter().map(|place| format!("`#{place}`")).collect();
+                Err(format!(
+                    "`{text}` is one thing or another, depending on who refers to it: `$dynamicAnchor` `{name}` stands at \
+                     {}; leave one of them, or use `$ref` to the one that is meant",
+                    places.join(" and ")
+                ))
+            }
+            Some(_) | None => Ok(path),
+        }
+    }
+}
+
+fn as_reference(path: &str) -> Value {
+    format!("#{}", utf8_percent_encode(path, PLAIN)).into()
+}
+
+/// One reference more; behind all that is there, so that no other path changes.
+fn refer(members: &mut Map<String, Value>, reference: Value) {
+    if !members.contains_key("$ref") {
+        members.insert("$ref".to_owned(), reference);
+        return;
+    }
+    let also = Value::Object(Map::from_iter([("$ref".to_owned(), reference)]));
+    // Anything but a list the meta-schema has refused.
+    if let Value::Array(all) = members.entry("allOf").or_insert_with(|| Value::Array(Vec::new())) {
+        all.push(also);
     }
 }
 

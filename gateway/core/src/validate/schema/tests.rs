@@ -59,7 +59,19 @@ fn refuses_references_that_cannot_be_followed() {
     refused(json!({ "$ref": "other.json#/a" }), "/$ref", &outside("other.json#/a"));
     refused(json!({ "$ref": "#/$defs/no" }), "/$ref", "`#/$defs/no` is not in this file");
     refused(json!({ "$ref": "#name" }), "/$ref", "`#name` is not an anchor in this file");
-    refused(json!({ "$dynamicRef": "#x" }), "/$dynamicRef", "`$dynamicRef` is not supported: use `$ref`");
+    refused(json!({ "$dynamicRef": "#x" }), "/$dynamicRef", "`#x` is not an anchor in this file");
+    refused(json!({ "$dynamicRef": "other.json#x" }), "/$dynamicRef", &outside("other.json#x"));
+    // Which of the two is meant depends on who refers to it.
+    let either = json!({ "$ref": "list", "$dynamicAnchor": "item", "$defs": {
+        "list": { "$id": "list", "items": { "$dynamicRef": "#item" }, "$defs": { "any": { "$dynamicAnchor": "item" } } } } });
+    refused(
+        either,
+        "/$defs/list/items/$dynamicRef",
+        "`#item` is one thing or another, depending on who refers to it: `$dynamicAnchor` `item` stands at `#` and \
+         `#/$defs/list/$defs/any`; leave one of them, or use `$ref` to the one that is meant",
+    );
+    let draft7 = json!({ "$schema": "http://json-schema.org/draft-07/schema", "$dynamicRef": "#x" });
+    refused(draft7, "/$dynamicRef", "`$dynamicRef` is not supported: use `$ref`");
     let elsewhere = json!({ "$id": "https://example.com/a/", "$ref": "b", "$defs": { "b": { "$id": "/b" } } });
     refused(elsewhere, "/$ref", &outside("b"));
     let twice = json!({ "$defs": { "a": { "$anchor": "x" }, "b": { "$anchor": "x" } } });
@@ -77,6 +89,20 @@ fn follows_references_by_anchor_and_by_address_within_the_file() {
         check(&schema, json!({ "n": 1 }), &[]);
         check(&schema, json!({ "n": "1" }), &[("/n", "type", "must be of type integer")]);
     };
+    let whole = json!({ "$dynamicAnchor": "whole", "type": ["integer", "object"], "properties": { "n": { "$dynamicRef": "#whole" } } });
+    let schema = compiled(whole);
+    check(&schema, json!({ "n": { "n": 1 } }), &[]);
+    check(&schema, json!({ "n": { "n": "1" } }), &[("/n/n", "type", "must be of type integer or object")]);
+    for number in [
+        json!({ "$dynamicRef": "#number", "$defs": { "n": { "$dynamicAnchor": "number", "type": "integer" } } }),
+        json!({ "$dynamicRef": "#/$defs/n", "$defs": { "n": { "type": "integer" } } }),
+        json!({ "$ref": "#/$defs/m", "$dynamicRef": "#number", "$defs": {
+            "m": { "minimum": 0 }, "n": { "$anchor": "number", "type": "integer" } } }),
+    ] {
+        let schema = compiled(number);
+        check(&schema, json!(1), &[]);
+        check(&schema, json!("1"), &[("", "type", "must be of type integer")]);
+    }
     let to = |reference: &str| json!({ "properties": { "n": { "$ref": reference } } });
     let with = |mut schema: Value, members: Value| {
         schema.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
