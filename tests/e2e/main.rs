@@ -18,6 +18,7 @@ mod described;
 mod doubts;
 mod framing;
 mod headers;
+mod hierarchy;
 mod http2;
 mod identify;
 mod identity_headers;

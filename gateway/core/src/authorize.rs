@@ -10,6 +10,7 @@ mod direct;
 mod est;
 mod explain;
 mod fault;
+mod hierarchy;
 mod matrix;
 mod policies;
 mod principal;
@@ -33,6 +34,7 @@ pub use derive::schema as derived_schema;
 pub use direct::Direct;
 pub use explain::{Account, Asked, Condition, Decided, Explanation, Facts, Verdict};
 pub use fault::{PolicyFault, Source};
+pub use hierarchy::Misplaced;
 pub use matrix::{Cell, Change, Direction, Door, Matrix, Public, Role, Row, differences, markdown};
 pub use policies::{Listed, Policies, format};
 pub use shapes::Presence;
@@ -180,7 +182,7 @@ impl Authorize {
         resource: Entity,
     ) -> Result<(cedar_policy::Request, Entities), String> {
         let schema = &self.compiled.schema;
-        let principal = self.compiled.principals.entity(identity, schema)?;
+        let principal = self.compiled.principals.entity(identity, schema, self.compiled.hierarchy())?;
         let context = self.context.context(question, identity)?;
         let (who, what) = (principal.uid(), resource.uid());
         // Cedar's own words on a context that does not fit would repeat its values.

@@ -35,6 +35,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 
 // Each stage owns the text of its own part.
+pub use crate::gather::HierarchyConfig;
 pub use crate::govern::AdminConfig;
 pub use crate::guard::{GuardConfig, Network};
 pub use crate::identify::{
@@ -124,6 +125,11 @@ pub struct Config {
     /// Limits that many API keys have in common, by the name that keys have as their `plan`.
     #[schemars(default)]
     pub plans: BTreeMap<String, PlanConfig>,
+    /// What entities are in, by their type: `[hierarchy.Folder]`, so that `resource in Folder::"shared"` holds for what is in
+    /// a folder in it, and `principal in Group::"company|staff"` for whoever is in a group of it. At most 16 levels and 64
+    /// entities above one.
+    #[schemars(default)]
+    pub hierarchy: BTreeMap<String, HierarchyConfig>,
     /// The applications behind the gateway, by name.
     #[schemars(default)]
     pub upstreams: BTreeMap<String, UpstreamConfig>,

@@ -5,17 +5,20 @@
 
 mod attributes;
 mod config;
+mod hierarchy;
 mod template;
 #[cfg(test)]
 mod tests;
 
 use std::borrow::Cow;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use cedar_policy::{Entity, EntityId, EntityTypeName, EntityUid};
 
 pub use attributes::{Ask, Attributes, Known, Thing, Things};
-pub use config::{AttributesFrom, OnFailure, ResourceAttributesConfig};
+pub use config::{AttributesFrom, HierarchyConfig, OnFailure, ResourceAttributesConfig};
+pub use hierarchy::{Hierarchy, HierarchyFault};
 
 use crate::refusal::{Code, Refusal};
 use template::Names;
@@ -31,6 +34,7 @@ pub struct Gather {
     /// The whole entity where the template has no parameter.
     fixed: Option<Entity>,
     attributes: Option<Attributes>,
+    hierarchy: Option<Arc<Hierarchy>>,
 }
 
 /// One part of a resource's id.
@@ -72,7 +76,7 @@ impl Gather {
             })
             .collect();
         let fixed = text.map(|text| entity(&kind, &text));
-        Self { kind, id, fixed, attributes: None }
+        Self { kind, id, fixed, attributes: None, hierarchy: None }
     }
 
     /// With attributes, for policies to speak about.
@@ -82,6 +86,18 @@ impl Gather {
         self
     }
 
+    /// Whatever it is in is in something by this.
+    #[must_use]
+    pub fn under(mut self, hierarchy: &Arc<Hierarchy>) -> Self {
+        self.hierarchy = (!hierarchy.is_empty()).then(|| Arc::clone(hierarchy));
+        self
+    }
+
+    /// Whether more than its name may be known of it.
+    pub fn asks(&self) -> bool {
+        self.attributes.is_some() || self.hierarchy.as_ref().is_some_and(|hierarchy| hierarchy.tells_of(&self.kind))
+    }
+
     /// Where its attributes come from; `None`: it has none.
     pub fn attributes(&self) -> Option<&Attributes> {
         self.attributes.as_ref()
@@ -89,9 +105,20 @@ impl Gather {
 
     /// What is known of the resource of one request besides its name; `None`: nothing is to be asked.
     pub async fn learn(&self, params: &[Param<'_>], things: &dyn Things) -> Result<Option<Known>, Refusal> {
-        let Some(attributes) = &self.attributes else { return Ok(None) };
+        if !self.asks() {
+            return Ok(None);
+        }
         let uid = self.resource(params)?.uid();
-        attributes.learn(uid.id().unescaped(), params, things).await.map(Some)
+        let (mut known, mut first) = (Known::default(), None);
+        if let Some(attributes) = &self.attributes {
+            known = attributes.learn(uid.id().unescaped(), params, things).await?;
+            // A route that names parents has the first word.
+            first = attributes.parents().next().map(|_| std::mem::take(&mut known.parents));
+        }
+        let nothing = Hierarchy::default();
+        let hierarchy = self.hierarchy.as_deref().unwrap_or(&nothing);
+        known.parents = hierarchy.above(&uid, first, things).await?;
+        Ok(Some(known))
     }
 
     /// The Cedar entity type of every resource of this route.

@@ -147,7 +147,7 @@ pub async fn decide(
         asked: if rules.authorize_body { Asked::WithBody } else { Asked::Already },
         known: Ok(None),
     };
-    if rules.modes.authorize != Mode::Off && rules.gather.attributes().is_some() {
+    if rules.modes.authorize != Mode::Off && rules.gather.asks() {
         granted.known = rules.gather.learn(&granted.params(), &*world.things).await;
     }
     if granted.asked == Asked::Already {

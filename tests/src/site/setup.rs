@@ -32,7 +32,6 @@ const POLICIES: [(&str, &str); 3] = [
 ];
 
 const ENTITIES: &str = r#"
-entity Group;
 entity User in [Group] { email?: String, level?: Long, suspended?: Bool };
 entity Client in [Group];
 entity ApiKey in [Group];
@@ -52,6 +51,8 @@ pub struct Setup {
     certificate: String,
     upstream: String,
     routes: String,
+    /// The declaration of groups.
+    group: &'static str,
     actions: String,
     extra_policies: String,
     groups: BTreeSet<String>,
@@ -77,6 +78,7 @@ impl Setup {
             certificate: String::new(),
             upstream: String::new(),
             routes: String::new(),
+            group: "entity Group;",
             actions: String::new(),
             extra_policies: String::new(),
             groups: BTreeSet::new(),
@@ -180,6 +182,13 @@ impl Setup {
         self
     }
 
+    /// The schema lets groups be in groups.
+    #[must_use]
+    pub fn groups_in_groups(mut self) -> Self {
+        self.group = "entity Group in [Group];";
+        self
+    }
+
     /// A file below the site's root: `config/schemas/x.json`.
     #[must_use]
     pub fn file(mut self, path: &str, content: impl AsRef<[u8]>) -> Self {
@@ -234,7 +243,7 @@ impl Setup {
         files.write("certs/jwks.json", jwks([&signer]).to_string());
         let target = self.target.clone().unwrap_or_else(|| format!("\"{}\"{}", upstream.url(), self.beside));
         files.write("config/portcullis.toml", self.config(&target));
-        files.write("policies/schema.cedarschema", format!("{ENTITIES}{}", self.actions));
+        files.write("policies/schema.cedarschema", format!("{}{ENTITIES}{}", self.group, self.actions));
         let usual = POLICIES.iter().filter(|(group, _)| self.groups.contains(*group)).map(|(_, policy)| *policy);
         let usual = usual.collect::<Vec<_>>().join("\n");
         files.write("policies/test.cedar", format!("{usual}\n{}", self.extra_policies));

@@ -117,11 +117,8 @@ impl Policies {
         if !policies.policies().any(|policy| Policy::effect(policy) == Effect::Permit) {
             warnings.push(format!("no policy can permit `{}`, so it always refuses", facts.name));
         }
-        let resource = if facts.resource.is_fixed() && facts.resource.attributes().is_none() {
-            Resource::Fixed
-        } else {
-            Resource::OfTheRequest
-        };
+        let resource =
+            if facts.resource.is_fixed() && !facts.resource.asks() { Resource::Fixed } else { Resource::OfTheRequest };
         let memory = compiled.settled.memory(&policies, resource);
         Ok(Authorize { compiled: Arc::clone(compiled), action, principals, policies, base, context, memory, warnings })
     }

@@ -8,7 +8,7 @@ mod markdown;
 
 use std::collections::BTreeSet;
 
-use cedar_policy::{Effect, EntityUid};
+use cedar_policy::{Effect, EntityId, EntityTypeName, EntityUid};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -156,9 +156,9 @@ fn fold(compiled: &Compiled, door: &Door<'_>, role: &Role) -> Option<(Vec<(Effec
     let principal = compiled.shapes.entities.get(role.kind).unwrap_or(&nothing);
     let kind = door.resource.kind().to_string();
     let resource = compiled.shapes.entities.get(&kind).unwrap_or(&nothing);
-    let groups: BTreeSet<(String, String)> =
-        role.groups.iter().map(|group| ("Group".to_owned(), group.clone())).collect();
-    let grouped = principal.member_of.iter().all(|of| of == "Group") && no_parents(compiled, "Group");
+    let groups = groups(compiled, role);
+    let told = no_parents(compiled, "Group") || compiled.hierarchy().is_some();
+    let grouped = principal.member_of.iter().all(|of| of == "Group") && told;
     let none = BTreeSet::new();
     let known = Known {
         principal: Side {
@@ -188,6 +188,20 @@ fn fold(compiled: &Compiled, door: &Door<'_>, role: &Role) -> Option<(Vec<(Effec
         }
     }
     Some((folded, action))
+}
+
+/// The groups of a role, and what those are in.
+fn groups(compiled: &Compiled, role: &Role) -> BTreeSet<(String, String)> {
+    let mut groups: BTreeSet<(String, String)> =
+        role.groups.iter().map(|group| ("Group".to_owned(), group.clone())).collect();
+    if let (Some(hierarchy), Ok(kind)) = (compiled.hierarchy(), "Group".parse::<EntityTypeName>()) {
+        for group in &role.groups {
+            let uid = EntityUid::from_type_name_and_id(kind.clone(), EntityId::new(group));
+            let above = hierarchy.told_above(&uid).iter();
+            groups.extend(above.map(|uid| (uid.type_name().to_string(), uid.id().unescaped().to_owned())));
+        }
+    }
+    groups
 }
 
 fn no_parents(compiled: &Compiled, kind: &str) -> bool {

@@ -6,7 +6,7 @@ mod size;
 mod strict;
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use cedar_policy::{
     ActionConstraint, Entities, EntityUid, Policy, PolicyId, PolicySet, Schema, SchemaFragment,
@@ -19,6 +19,7 @@ use super::fault::{PolicyFault, Source};
 use super::principal::{Kept, Principals};
 use super::settled::Settled;
 use super::shapes::Shapes;
+use crate::gather::Hierarchy;
 
 /// Every policy of the gateway, checked against the schema. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -41,6 +42,7 @@ pub(super) struct Compiled {
     /// The same policies as one set, for the case suite.
     pub(super) whole: PolicySet,
     pub(super) settled: Settled,
+    pub(super) hierarchy: OnceLock<Arc<Hierarchy>>,
     warnings: Vec<PolicyFault>,
     /// As it was written.
     schema_text: String,
@@ -95,6 +97,11 @@ pub fn format(text: &str) -> Result<String, String> {
 }
 
 impl Compiled {
+    /// What groups and things are in; `None`: it was not said, as for policies by themselves.
+    pub(super) fn hierarchy(&self) -> Option<&Hierarchy> {
+        self.hierarchy.get().map(|hierarchy| &**hierarchy)
+    }
+
     /// Policies that may speak of an action: those of it alone, and those that are not of a single one.
     pub(super) fn about(&self, action: &EntityUid) -> impl Iterator<Item = &Policy> {
         let own = self.of_action.get(action).into_iter().flatten();
@@ -152,6 +159,7 @@ impl Policies {
             notes,
             whole,
             settled: Settled::default(),
+            hierarchy: OnceLock::new(),
             warnings,
             schema_text: schema_text.to_owned(),
         })))

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::fault::PolicyFault;
 use super::shapes::{Field, Fields, Presence, Shapes};
 use super::typed::{self, Misfit};
+use crate::gather::Hierarchy;
 use crate::identify::{Identity, Principal};
 
 /// The entity types callers may have, with what the schema says of each.
@@ -65,7 +66,12 @@ impl Principals {
     }
 
     /// The entity of `identity`, built at most once per identity. `Err` is for the operator.
-    pub(super) fn entity(&self, identity: &Identity, schema: &Schema) -> Result<Entity, String> {
+    pub(super) fn entity(
+        &self,
+        identity: &Identity,
+        schema: &Schema,
+        hierarchy: Option<&Hierarchy>,
+    ) -> Result<Entity, String> {
         if self.kept == Kept::WithTheIdentity
             && let Some(entity) = identity.entity.get()
         {
@@ -80,7 +86,7 @@ impl Principals {
         };
         let name = identity.principal.kind();
         let kind = kind.as_ref().ok_or_else(|| format!("the schema has no entity type `{name}`"))?;
-        let entity = kind.entity(identity)?;
+        let entity = kind.entity(identity, hierarchy)?;
         // Once more by Cedar's own judgement, since the route's store trusts what is put into it.
         Entities::empty()
             .add_entities([entity.clone()], Some(schema))
@@ -114,7 +120,7 @@ impl Kind {
         Ok(Some(Self { name: type_name(name)?, claims, email, group }))
     }
 
-    fn entity(&self, identity: &Identity) -> Result<Entity, String> {
+    fn entity(&self, identity: &Identity, hierarchy: Option<&Hierarchy>) -> Result<Entity, String> {
         let uid = EntityUid::from_type_name_and_id(self.name.clone(), EntityId::new(identity.principal.id()));
         let explain = |misfit| format!("attribute {misfit} (of {})", identity.principal);
         let mut attributes: HashMap<_, _> =
@@ -125,7 +131,12 @@ impl Kind {
         let parents = self.group.iter().flat_map(|group| {
             identity.groups.iter().map(|id| EntityUid::from_type_name_and_id(group.clone(), EntityId::new(id)))
         });
-        Entity::new(uid, attributes, parents.collect::<HashSet<_>>())
+        let mut parents: HashSet<EntityUid> = parents.collect();
+        if let Some(hierarchy) = hierarchy {
+            let above = parents.iter().flat_map(|group| hierarchy.told_above(group));
+            parents = above.cloned().chain(parents.iter().cloned()).collect();
+        }
+        Entity::new(uid, attributes, parents)
             .map_err(|error| format!("attribute `{}` of {} cannot be evaluated", error.attr(), identity.principal))
     }
 

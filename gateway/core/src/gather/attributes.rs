@@ -132,6 +132,28 @@ impl Attributes {
         self.parents.iter().map(|(kind, _)| kind)
     }
 
+    /// The ids that its file tells of.
+    pub(super) fn ids(&self) -> impl Iterator<Item = &str> {
+        let told = match &self.source {
+            Source::File(all) => Some(all),
+            Source::Http(_) | Source::Path => None,
+        };
+        told.into_iter().flat_map(|all| all.keys().map(String::as_str))
+    }
+
+    /// What its file tells of `id`; `None`: nothing, or there is no file.
+    pub(super) fn told(&self, id: &str) -> Option<Known> {
+        match &self.source {
+            Source::File(all) => all.get(id).map(|members| self.known(members)),
+            Source::Http(_) | Source::Path => None,
+        }
+    }
+
+    /// Whether somebody has to be asked.
+    pub fn is_asked_for(&self) -> bool {
+        matches!(self.source, Source::Http(_))
+    }
+
     /// Asks, where somebody has to be asked. Refuses with `dependency_unavailable` where that is declared.
     pub async fn learn(&self, id: &str, params: &[Param<'_>], things: &dyn Things) -> Result<Known, Refusal> {
         let members = match &self.source {
@@ -161,12 +183,7 @@ impl Attributes {
     }
 
     fn known(&self, members: &Map<String, Value>) -> Known {
-        let text = |name: &str| match members.get(name)? {
-            Value::String(text) => Some(Cow::from(text.as_str())),
-            Value::Number(number) => Some(Cow::from(number.to_string())),
-            Value::Bool(bool) => Some(Cow::from(bool.to_string())),
-            Value::Array(_) | Value::Null | Value::Object(_) => None,
-        };
+        let text = |name: &str| scalar(members.get(name)?);
         let uid = |kind: &EntityTypeName, pieces: &[Piece]| {
             Some(EntityUid::from_type_name_and_id(kind.clone(), EntityId::new(filled(pieces, text)?)))
         };
@@ -182,8 +199,33 @@ impl Attributes {
                 None => attributes.remove(name),
             };
         }
-        let parents = self.parents.iter().filter_map(|(kind, pieces)| uid(kind, pieces)).collect();
+        let mut parents = Vec::new();
+        for (kind, pieces) in &self.parents {
+            let list = pieces.iter().find_map(|piece| match piece {
+                Piece::Param(name) => Some((name, members.get(name)?.as_array()?)),
+                Piece::Text(_) => None,
+            });
+            let Some((listed, elements)) = list else {
+                parents.extend(uid(kind, pieces));
+                continue;
+            };
+            // One of each element.
+            parents.extend(elements.iter().filter_map(|element| {
+                let text = |name: &str| if name == listed { scalar(element) } else { text(name) };
+                Some(EntityUid::from_type_name_and_id(kind.clone(), EntityId::new(filled(pieces, text)?)))
+            }));
+        }
         Known { attributes, parents }
+    }
+}
+
+/// What a member puts into a text; `None`: it is nothing that could be put there.
+fn scalar(value: &Value) -> Option<Cow<'_, str>> {
+    match value {
+        Value::String(text) => Some(Cow::from(text.as_str())),
+        Value::Number(number) => Some(Cow::from(number.to_string())),
+        Value::Bool(bool) => Some(Cow::from(bool.to_string())),
+        Value::Array(_) | Value::Null | Value::Object(_) => None,
     }
 }
 

@@ -1,6 +1,7 @@
 //! From files to a snapshot: a pure function of what the source says. All errors at once.
 
 mod governance;
+mod hierarchy;
 mod policies;
 mod route;
 mod schemas;
@@ -44,6 +45,7 @@ pub fn compile_under(entry: &Path, source: &dyn Source, terms: Terms<'_>) -> Res
     let (read, certificates) = (Vec::new(), Vec::new());
     let mut work = Work { loaded: &loaded, errors: Vec::new(), warnings: Vec::new(), read, certificates };
 
+    let things = things(&mut work, source);
     let policies = policies::compile(&mut work, source);
     let shadow = policies::compile_shadow(&mut work, source);
     let judges = judges(&mut work);
@@ -54,7 +56,8 @@ pub fn compile_under(entry: &Path, source: &dyn Source, terms: Terms<'_>) -> Res
     let own =
         Own::compile(&loaded.config, &judges).map_err(|(key, message)| work.refuse(&[key.into()], message, "")).ok();
 
-    let things = things(&mut work, source);
+    let hierarchy =
+        hierarchy::compile(&mut work, &things, [policies.as_ref().map(|compiled| &compiled.policies), shadow.as_ref()]);
     let mut entries = Vec::new();
     let mut rules = Vec::new();
     for index in 0..loaded.config.routes.len() {
@@ -62,7 +65,7 @@ pub fn compile_under(entry: &Path, source: &dyn Source, terms: Terms<'_>) -> Res
             &mut work,
             index,
             (policies.as_ref().map(|compiled| &compiled.policies), shadow.as_ref()),
-            &things,
+            (&things, &hierarchy),
             &judges,
         );
         if let Some((entry, rule)) = compiled {
@@ -116,12 +119,19 @@ pub fn compile_under(entry: &Path, source: &dyn Source, terms: Terms<'_>) -> Res
     Ok(Built { snapshot: Arc::new(snapshot), texts, machine, warnings })
 }
 
-/// The files that resources get their attributes from.
+/// The files that tell of resources and of what things are in.
 fn things(work: &mut Work<'_>, source: &dyn Source) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut found = BTreeMap::new();
     let loaded = work.loaded;
-    for (index, route) in loaded.config.routes.iter().enumerate() {
-        let Some(path) = route.resource_attributes.as_ref().and_then(|config| config.file.as_ref()) else { continue };
+    let of_routes = loaded.config.routes.iter().enumerate().filter_map(|(index, route)| {
+        let key = ["routes".into(), index.into(), "resource_attributes".into(), "file".into()];
+        Some((key.to_vec(), route.resource_attributes.as_ref()?.file.as_ref()?))
+    });
+    let of_kinds = loaded.config.hierarchy.iter().filter_map(|(kind, config)| {
+        let key = ["hierarchy".into(), kind.as_str().into(), "file".into()];
+        Some((key.to_vec(), config.file.as_ref()?))
+    });
+    for (key, path) in of_routes.chain(of_kinds).collect::<Vec<(Vec<PathPart<'_>>, &PathBuf)>>() {
         let place = loaded.from_root(path);
         match source.read(&place) {
             Ok(bytes) => {
@@ -129,7 +139,6 @@ fn things(work: &mut Work<'_>, source: &dyn Source) -> BTreeMap<PathBuf, Vec<u8>
                 found.insert(path.clone(), bytes);
             }
             Err(fault) => {
-                let key = ["routes".into(), index.into(), "resource_attributes".into(), "file".into()];
                 work.refuse(&key, format!("`{}` {fault}", place.display()), "");
             }
         }

@@ -1,6 +1,5 @@
 //! A question that can be asked again: as it was put to the policies, or put together from words.
 
-use std::collections::HashSet;
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -68,9 +67,11 @@ impl Policies {
         let declared = compiled.shapes.entities.get(&kind).map_or(&nothing, |shape| &shape.fields);
         let attributes = typed::trusted(facts.resource_attributes, declared)
             .map_err(|misfit| format!("attribute {misfit} (of {resource})"))?;
-        let resource = Entity::new(resource, attributes.into_iter().collect(), HashSet::new())
-            .map_err(|error| error.to_string())?;
-        let principal = compiled.principals.entity(facts.identity, schema)?;
+        let above = compiled.hierarchy().map_or(&[][..], |hierarchy| hierarchy.told_above(&resource));
+        let parents = above.iter().cloned().collect();
+        let resource =
+            Entity::new(resource, attributes.into_iter().collect(), parents).map_err(|error| error.to_string())?;
+        let principal = compiled.principals.entity(facts.identity, schema, compiled.hierarchy())?;
         let declared = compiled.shapes.contexts.get(facts.action).unwrap_or(&nothing);
         let missing: Vec<&str> = declared
             .0

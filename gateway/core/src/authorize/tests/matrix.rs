@@ -96,6 +96,45 @@ fn doors<'a>(order: &'a Gather, app: &'a Gather) -> [Door<'a>; 2] {
     [door("getOrder", order, &[Caller::Jwt, Caller::ApiKey]), door("putOrder", app, &[Caller::Jwt])]
 }
 
+/// What groups are in, by a file.
+fn hierarchy(file: &Value) -> Arc<crate::gather::Hierarchy> {
+    let config = json!({ "from": "file", "file": "groups.json", "parents": ["Group::\"{in}\""] });
+    let configs = BTreeMap::from([("Group".to_owned(), serde_json::from_value(config).unwrap())]);
+    let text = file.to_string();
+    Arc::new(crate::gather::Hierarchy::compile(&configs, |_| Some(text.as_bytes())).unwrap())
+}
+
+#[test]
+fn a_group_is_in_what_its_group_is_in() {
+    let policies = compile(
+        &SCHEMA.replace("entity Group;", "entity Group in [Group];"),
+        r#"permit (principal in Group::"demo|b", action, resource); permit (principal in Group::"demo|a", action, resource);
+           forbid (principal in Group::"demo|c", action, resource);"#,
+    )
+    .unwrap();
+    policies.under(&hierarchy(&json!({ "demo|a": { "in": ["demo|b"] }, "demo|b": { "in": "demo|c" } }))).unwrap();
+    let gather = Gather::compile("Order::\"{id}\"", &["id"]).unwrap();
+    let door = Door {
+        name: "getOrder",
+        pattern: "GET /{id}",
+        callers: &[Caller::Jwt],
+        public: Public::No,
+        resource: &gather,
+        mode: crate::mode::Mode::Enforce,
+    };
+    let roles = policies.roles(&BTreeSet::from(["User"]));
+    let matrix = policies.matrix(&[door], &roles);
+    let cells: Vec<&Cell> = matrix.rows[0].cells.iter().collect();
+    assert_eq!(cells, [&Cell::Deny; 4], "whoever is in any of them is in `demo|c`");
+    let authorize = policies.route(&facts(&gather)).unwrap();
+    let ask = Ask::default();
+    for role in &roles {
+        let who = somebody(role, ("alice", &json!({ "level": 1 })));
+        let answer = authorize.authorize(&ask.question(), &who, gather.resource(&ask.params).unwrap());
+        assert!(answer.is_err(), "{role:?}");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(192))]
 

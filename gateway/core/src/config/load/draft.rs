@@ -9,9 +9,9 @@ use super::files::Desk;
 use super::tree::{Node, Value};
 use super::typed;
 use crate::config::{
-    AdminConfig, Config, ControlConfig, CountersConfig, GuardConfig, ObserveConfig, PlanConfig, PoliciesConfig,
-    ProviderConfig, RouteConfig, ServerConfig, SessionsConfig, StageConfig, StoreConfig, TlsConfig, TokenSourceConfig,
-    UpstreamConfig, ValidateConfig,
+    AdminConfig, Config, ControlConfig, CountersConfig, GuardConfig, HierarchyConfig, ObserveConfig, PlanConfig,
+    PoliciesConfig, ProviderConfig, RouteConfig, ServerConfig, SessionsConfig, StageConfig, StoreConfig, TlsConfig,
+    TokenSourceConfig, UpstreamConfig, ValidateConfig,
 };
 
 /// A configuration with holes where a part is at fault.
@@ -33,6 +33,7 @@ pub(in crate::config) struct Draft {
     pub(in crate::config) providers: BTreeMap<String, Option<ProviderConfig>>,
     pub(in crate::config) tokens: BTreeMap<String, Option<TokenSourceConfig>>,
     pub(in crate::config) plans: BTreeMap<String, Option<PlanConfig>>,
+    pub(in crate::config) hierarchy: BTreeMap<String, Option<HierarchyConfig>>,
     pub(in crate::config) upstreams: BTreeMap<String, Option<UpstreamConfig>>,
     pub(in crate::config) routes: Vec<Option<RouteConfig>>,
     /// A file is not known at all: names that seem to be missing may stand in it.
@@ -59,6 +60,7 @@ impl Draft {
             providers: named(desk, "providers"),
             tokens: named(desk, "tokens"),
             plans: named(desk, "plans"),
+            hierarchy: named(desk, "hierarchy"),
             upstreams: named(desk, "upstreams"),
             routes: routes(desk),
             torn: desk.torn,
@@ -88,6 +90,7 @@ impl Draft {
             providers: whole(self.providers)?,
             tokens: whole(self.tokens)?,
             plans: whole(self.plans)?,
+            hierarchy: whole(self.hierarchy)?,
             upstreams: whole(self.upstreams)?,
             routes: self.routes.into_iter().collect::<Option<_>>()?,
         })

@@ -32,7 +32,8 @@ pub fn gather(entry: &Path, source: &dyn Source) -> Result<Gathered, Vec<ConfigE
     desk.read_body_schemas(&draft);
     let texts: Vec<_> = desk.spans.files.iter().map(|file| (file.path.clone(), file.kept())).collect();
     let tables = draft.routes.iter().flatten().filter_map(|route| route.resource_attributes.as_ref()?.file.as_ref());
-    let mut others: Vec<PathBuf> = tables.map(|path| desk.root.join(path)).collect();
+    let ladders = draft.hierarchy.values().flatten().filter_map(|kind| kind.file.as_ref());
+    let mut others: Vec<PathBuf> = tables.chain(ladders).map(|path| desk.root.join(path)).collect();
     let read = desk.files.iter().filter(|file| file.part == FilePart::Text).map(|file| file.path.clone());
     others.extend(read.filter(|path| !texts.iter().any(|(known, _)| known == path)));
     others.sort();

@@ -101,7 +101,7 @@ fn index(desk: &mut Desk<'_>) {
         let Some(table) = text.tree.table() else { continue };
         let here = table.get("routes").and_then(|entry| entry.node.list()).map_or(0, <[_]>::len);
         routes.extend((0..here).map(|at| (file, at)));
-        for section in ["plans", "providers", "tokens", "upstreams"] {
+        for section in ["hierarchy", "plans", "providers", "tokens", "upstreams"] {
             for (name, entry) in table.get(section).and_then(|entry| entry.node.table()).into_iter().flatten() {
                 if *desk.spans.named.entry((section, name.clone())).or_insert(file) != file {
                     twice.push((file, entry.key.clone(), section, name.clone()));

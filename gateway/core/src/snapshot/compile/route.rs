@@ -9,7 +9,7 @@ use super::Work;
 use crate::authorize::{About, BodyUse, Caller, Policies, RouteFacts};
 use crate::config::{self, ConfigError, PathPart, RouteConfig};
 use crate::cors::Cors;
-use crate::gather::{Attributes, Gather};
+use crate::gather::{Attributes, Gather, Hierarchy};
 use crate::guard::Guard;
 use crate::identify::{Authenticate, Certificates, Demands, Identify, Judges, LoginDemands, Method, StepUp};
 use crate::limit::Limit;
@@ -22,7 +22,7 @@ pub(super) fn compile(
     work: &mut Work<'_>,
     index: usize,
     (policies, shadow): (Option<&Policies>, Option<&Policies>),
-    things: &BTreeMap<PathBuf, Vec<u8>>,
+    (things, hierarchy): (&BTreeMap<PathBuf, Vec<u8>>, &Arc<Hierarchy>),
     judges: &Arc<Judges>,
 ) -> Option<(Entry, Rules)> {
     let loaded = work.loaded;
@@ -66,7 +66,7 @@ pub(super) fn compile(
     let validate = validate(work, index, route, max_body);
     let params: Vec<&str> = route.matches.parameters().collect();
     let gather = gather(work, &at("resource"), route, &params);
-    let gather = gather.and_then(|gather| attributes(work, index, (route, things), gather, &params));
+    let gather = gather.and_then(|gather| attributes(work, index, (route, things), gather.under(hierarchy), &params));
     let next = gather
         .as_ref()
         .zip(shadow)
