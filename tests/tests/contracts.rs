@@ -2,17 +2,23 @@
 
 #![expect(clippy::panic, clippy::unwrap_used, reason = "tests, and what they share")]
 
+#[path = "contracts/counted_elsewhere.rs"]
+mod counted_elsewhere;
 #[path = "contracts/outages.rs"]
 mod outages;
 #[path = "contracts/store.rs"]
 mod store;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use portcullis_core::config::CountersConfig;
+use portcullis_core::identify::Secret;
 use portcullis_core::limit::{Charge, MemoryCounters, Quota, Verdict};
 use portcullis_core::moment::Now;
 use portcullis_core::ports::{Answer, Counters, StoreDown};
+use portcullis_core::units::Span;
 use portcullis_server::world::redis::{BreakerState, RedisCounters, TimeSource};
 use portcullis_tests::contracts::counters::{
     STARTS, Steps, admits_exactly_the_limit, admits_the_limit_less_what_lies_unused, keeps_to_the_algorithm,
@@ -24,10 +30,14 @@ use tokio::time::timeout;
 /// More than any loaded machine needs: these tests are about answers, not about time.
 const PATIENT: Duration = Duration::from_secs(10);
 
+/// What the configuration says when nothing is written.
+const BUDGET: Duration = Duration::from_millis(50);
+
 const SEEDS: u64 = 20;
 
 fn open(server: &Redis, budget: Duration, time: TimeSource) -> RedisCounters {
-    RedisCounters::open_with(&server.url(), budget, time, Handle::current()).unwrap()
+    let config = CountersConfig { url: Secret::new(server.url()), timeout: Span(budget), ..CountersConfig::default() };
+    RedisCounters::open(&config, Path::new(""), time, Handle::current()).unwrap()
 }
 
 /// One a second, three at once.
@@ -168,7 +178,7 @@ async fn gives_up_and_recovers(counters: &RedisCounters, restore: impl AsyncFnOn
 async fn starts_without_a_server_and_finds_it_later() {
     let mut server = Redis::start().await;
     server.kill().await;
-    let counters = open(&server, RedisCounters::BUDGET, TimeSource::Server);
+    let counters = open(&server, BUDGET, TimeSource::Server);
     assert!(counters.reach().await.is_err());
     gives_up_and_recovers(&counters, async || server.restart().await).await;
     assert_eq!(counters.reach().await, Ok(()));
@@ -186,7 +196,7 @@ async fn fails_within_its_budget_when_the_server_is_gone_and_recovers() {
 #[tokio::test]
 async fn fails_within_its_budget_when_the_server_hangs_and_recovers() {
     let server = Redis::start().await;
-    let counters = open(&server, RedisCounters::BUDGET, TimeSource::Server);
+    let counters = open(&server, BUDGET, TimeSource::Server);
     counters.reach().await.unwrap();
     server.pause().await;
     // Five times 50 ms, with room for a loaded machine; without a budget it would hang.

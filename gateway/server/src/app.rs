@@ -115,7 +115,7 @@ impl Gateway {
         let admin_key_file =
             admin::key_file::ensure(&store.admin_key, &data, clock.now().wall).await.map_err(StartError::World)?;
         let local: Arc<dyn Counters> = Arc::new(MemoryCounters::default());
-        let shared_counters = world::counters(snapshot.counters(), &local).map_err(StartError::World)?;
+        let shared_counters = world::counters(snapshot.counters(), snapshot.root(), &local).map_err(StartError::World)?;
         let places = Places { root: snapshot.root().to_owned(), copies: data.join("jwks") };
         let jwks = Arc::new(Jwks::new(Arc::clone(&clock), places).map_err(StartError::World)?);
         jwks.reconfigure(&snapshot.token_sources());

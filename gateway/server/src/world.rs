@@ -64,7 +64,7 @@ pub async fn open(config: &StoreConfig, root: &Path, clock: &Arc<dyn Clock>) -> 
         return Ok(Arc::new(opened.map_err(|error| error.to_string())?));
     }
     install_crypto();
-    let places = redis::Places::of(config, root)?;
+    let places = redis::Places::of(config.servers(), redis::COUNTER, root)?;
     let names = places.names();
     let patience = redis::Patience { budget: config.timeout.0, stale_for: config.stale_for.0 };
     let opened = redis::RedisStore::open(places, patience, Arc::clone(clock)).await.map_err(|error| {
@@ -77,11 +77,14 @@ pub async fn open(config: &StoreConfig, root: &Path, clock: &Arc<dyn Clock>) -> 
 }
 
 /// The counters that replicas share, or this process' own.
-pub(crate) fn counters(config: &CountersConfig, local: &Arc<dyn Counters>) -> Result<Arc<dyn Counters>, String> {
-    if config.url.expose() == "memory:" {
+pub(crate) fn counters(
+    config: &CountersConfig,
+    root: &Path,
+    local: &Arc<dyn Counters>,
+) -> Result<Arc<dyn Counters>, String> {
+    if config.is_own() {
         return Ok(Arc::clone(local));
     }
     let runtime = tokio::runtime::Handle::current();
-    let counters = redis::RedisCounters::open(config.url.expose(), config.timeout.0, runtime);
-    Ok(Arc::new(counters.map_err(|fault| fault.to_string())?))
+    Ok(Arc::new(redis::RedisCounters::open(config, root, redis::TimeSource::Server, runtime)?))
 }

@@ -1,12 +1,13 @@
 //! Where are requests counted?
 
+use std::path::PathBuf;
+
 use schemars::JsonSchema;
 use serde::Deserialize;
 use validator::{Validate, ValidationErrors};
 
-use super::store::secret_field;
 use super::values::millis;
-use super::{Secret, checks};
+use super::{Secret, Servers, StoreMode, checks};
 use crate::units::Span;
 
 /// `[counters]`.
@@ -15,6 +16,17 @@ use crate::units::Span;
 pub struct CountersConfig {
     /// `memory:` counts in this process; `redis://` or `rediss://` counts for all replicas together (Valkey too).
     pub url: Secret,
+    /// The Redis servers.
+    pub mode: StoreMode,
+    /// Further Sentinels, or further nodes of the cluster, as `HOST:PORT`: whichever answers first tells where to go.
+    #[schemars(length(max = 32))]
+    pub nodes: Vec<String>,
+    /// The name by which the Sentinels know the server.
+    pub master: Option<String>,
+    /// What the Sentinels themselves want to be shown, if anything; the URL's password is for the servers.
+    pub sentinel_password: Option<Secret>,
+    /// Who vouches for the servers of `rediss://`: certificates in PEM, relative to the root. The system's when left out.
+    pub ca: Option<PathBuf>,
     /// How many replicas share the traffic: a limit falls back to its share when the shared store is away.
     #[schemars(range(min = 1, max = 1000))]
     pub replicas: u32,
@@ -24,13 +36,42 @@ pub struct CountersConfig {
 
 impl Default for CountersConfig {
     fn default() -> Self {
-        Self { url: Secret::new("memory:"), replicas: 1, timeout: millis::<50>() }
+        Self {
+            url: Secret::new("memory:"),
+            mode: StoreMode::default(),
+            nodes: Vec::new(),
+            master: None,
+            sentinel_password: None,
+            ca: None,
+            replicas: 1,
+            timeout: millis::<50>(),
+        }
     }
 }
 
-/// The fields that hold no secret.
+impl CountersConfig {
+    /// Whether this process counts for itself.
+    pub fn is_own(&self) -> bool {
+        self.url.expose() == "memory:"
+    }
+
+    /// What it says of its servers.
+    pub fn servers(&self) -> Servers<'_> {
+        Servers {
+            section: "counters",
+            url: &self.url,
+            mode: self.mode,
+            nodes: &self.nodes,
+            master: self.master.as_deref(),
+            sentinel_password: self.sentinel_password.as_ref(),
+            ca: self.ca.as_deref(),
+        }
+    }
+}
+
+/// The fields that are no server's.
 #[derive(Validate)]
-struct Open {
+struct Ours {
     #[validate(range(min = 1, max = 1000))]
     replicas: u32,
     #[validate(custom(function = checks::millis::<1, 5_000>))]
@@ -38,12 +79,12 @@ struct Open {
 }
 
 impl Validate for CountersConfig {
+    // By hand, because the derived one would copy the secret into its error.
     fn validate(&self) -> Result<(), ValidationErrors> {
-        let mut faults = ValidationErrors::new();
-        let open = Open { replicas: self.replicas, timeout: self.timeout }.validate();
-        let url = secret_field("url", checks::store_scheme(self.url.expose(), "memory:"));
-        for half in [open, url] {
-            faults.errors_mut().extend(half.err().map(ValidationErrors::into_errors).unwrap_or_default());
+        let ours = Ours { replicas: self.replicas, timeout: self.timeout }.validate();
+        let mut faults = ours.err().unwrap_or_default();
+        for (name, fault) in self.servers().faults("memory:") {
+            faults.add(name, fault);
         }
         if faults.is_empty() { Ok(()) } else { Err(faults) }
     }

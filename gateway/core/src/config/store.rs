@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use validator::{Validate, ValidationError, ValidationErrors};
 
 use super::values::{millis, minutes};
-use super::{Secret, checks};
+use super::{Secret, Servers, StoreMode, checks};
 use crate::units::Span;
 
 /// `[store]`. A change here needs a restart.
@@ -40,19 +40,6 @@ pub struct StoreConfig {
     /// Backups there at most, 1 to 1000.
     #[schemars(range(min = 1, max = 1000))]
     pub max_backups: u32,
-}
-
-/// What the servers of a store are to one another.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum StoreMode {
-    /// A Redis Cluster; the URL is one of its nodes.
-    Cluster,
-    /// Sentinels watch over a server and its replicas; the URL is a Sentinel.
-    Sentinel,
-    /// One server.
-    #[default]
-    Standalone,
 }
 
 impl Default for StoreConfig {
@@ -93,54 +80,29 @@ impl StoreConfig {
         self.backups.as_ref().map_or_else(|| self.folder(root).join("backups"), |folder| root.join(folder))
     }
 
+    /// What it says of its servers.
+    pub fn servers(&self) -> Servers<'_> {
+        Servers {
+            section: "store",
+            url: &self.url,
+            mode: self.mode,
+            nodes: &self.nodes,
+            master: self.master.as_deref(),
+            sentinel_password: self.sentinel_password.as_ref(),
+            ca: self.ca.as_deref(),
+        }
+    }
+
     fn faults(&self) -> Vec<(&'static str, ValidationError)> {
-        let fault = |message: &str| ValidationError::new("store").with_message(message.to_owned().into());
-        let mut faults: Vec<(&'static str, ValidationError)> = Vec::new();
-        faults.extend(checks::store_scheme(self.url.expose(), "sqlite:").err().map(|error| ("url", error)));
+        let mut faults = self.servers().faults("sqlite:");
         faults.extend(checks::millis::<1, 5_000>(&self.timeout).err().map(|error| ("timeout", error)));
         faults.extend(checks::millis::<0, 86_400_000>(&self.stale_for).err().map(|error| ("stale_for", error)));
-        faults.extend(checks::nodes(&self.nodes).err().map(|error| ("nodes", error)));
         if !(1..=1000).contains(&self.max_backups) {
-            faults.push(("max_backups", fault("write a number from 1 to 1000")));
+            let fault = ValidationError::new("store").with_message("write a number from 1 to 1000".into());
+            faults.push(("max_backups", fault));
         }
         if let Some(folder) = &self.backups {
             faults.extend(checks::path(folder).err().map(|error| ("backups", error)));
-        }
-        if self.file().is_some() {
-            let of_redis = "this is of a Redis store: leave it out, or write `url = \"redis://…\"`";
-            let written = [
-                ("mode", self.mode != StoreMode::default()),
-                ("nodes", !self.nodes.is_empty()),
-                ("master", self.master.is_some()),
-                ("ca", self.ca.is_some()),
-                ("sentinel_password", self.sentinel_password.is_some()),
-            ];
-            faults.extend(written.into_iter().filter(|(_, written)| *written).map(|(name, _)| (name, fault(of_redis))));
-            return faults;
-        }
-        match (self.mode, &self.master) {
-            (StoreMode::Sentinel, None) => faults.push((
-                "mode",
-                fault(
-                    "Sentinels know servers by name: write `master = \"NAME\"`, as in their `sentinel monitor NAME …`",
-                ),
-            )),
-            (StoreMode::Cluster | StoreMode::Standalone, Some(_)) => {
-                faults.push((
-                    "master",
-                    fault("this is the name of a server among Sentinels: write `mode = \"sentinel\"`"),
-                ));
-            }
-            (StoreMode::Sentinel, Some(_)) | (StoreMode::Cluster | StoreMode::Standalone, None) => {}
-        }
-        if self.mode == StoreMode::Standalone && !self.nodes.is_empty() {
-            faults.push((
-                "nodes",
-                fault("one server has no others: write `mode = \"sentinel\"` or `mode = \"cluster\"`"),
-            ));
-        }
-        if self.ca.is_some() && !self.url.expose().starts_with("rediss://") {
-            faults.push(("ca", fault("it vouches for servers with TLS: write `url = \"rediss://…\"`")));
         }
         faults
     }
@@ -155,13 +117,4 @@ impl Validate for StoreConfig {
         }
         if faults.is_empty() { Ok(()) } else { Err(faults) }
     }
-}
-
-/// Reports the fault of a field without its value.
-pub(super) fn secret_field(name: &'static str, fault: Result<(), ValidationError>) -> Result<(), ValidationErrors> {
-    fault.map_err(|fault| {
-        let mut faults = ValidationErrors::new();
-        faults.add(name, fault);
-        faults
-    })
 }

@@ -29,7 +29,7 @@ pub(crate) fn needs_network(snapshot: &Snapshot) -> Vec<String> {
     if snapshot.sqlite_path().is_none() {
         left_out.push("the store".to_owned());
     }
-    if snapshot.counters().url.expose() != "memory:" {
+    if !snapshot.counters().is_own() {
         left_out.push("the store of `counters`".to_owned());
     }
     left_out
@@ -82,7 +82,7 @@ pub(crate) async fn unreachable(snapshot: &Snapshot) -> Vec<String> {
     if snapshot.sqlite_path().is_none() {
         asked.push(Box::pin(async move {
             let inspected =
-                async { redis::RedisStore::inspect(redis::Places::of(snapshot.store(), snapshot.root())?).await };
+                async { redis::RedisStore::inspect(redis::Places::of(snapshot.store().servers(), redis::COUNTER, snapshot.root())?).await };
             let why = match timeout(PATIENCE, inspected).await {
                 Ok(Ok(risks)) if risks.is_empty() => return None,
                 Ok(Ok(risks)) => return Some(format!("store: {}", risks.join("; "))),
@@ -105,9 +105,9 @@ pub(crate) async fn unreachable(snapshot: &Snapshot) -> Vec<String> {
         }));
     }
     let counters = snapshot.counters();
-    if counters.url.expose() != "memory:" {
+    if !counters.is_own() {
         asked.push(Box::pin(async move {
-            let pinged = timeout(PATIENCE, redis::ping(counters.url.expose())).await;
+            let pinged = timeout(PATIENCE, redis::RedisCounters::inspect(counters, snapshot.root())).await;
             let why = match pinged {
                 Ok(Ok(())) => return None,
                 Ok(Err(why)) => why,

@@ -6,7 +6,8 @@
 //! means for a request is the limit's declared mode; nothing here decides it.
 //!
 //! Keys begin with `ptcl:{limit}:`. The braces are a hash tag: all counters share one slot of a cluster, which
-//! a script over several of them needs. A key goes when its burst is whole.
+//! a script over several of them needs. While that slot moves, a key is charged where it is or where it is to be; several
+//! of which some have moved are charged when all have. A key goes when its burst is whole.
 
 mod breaker;
 mod follow;
@@ -16,13 +17,14 @@ mod risks;
 mod store;
 #[cfg(test)]
 mod tests;
+mod way;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ::redis::aio::{ConnectionManager, ConnectionManagerConfig};
-use ::redis::{Client, ErrorKind, RedisError, Script, ServerErrorKind};
-use arc_swap::ArcSwap;
+use ::redis::{ErrorKind, RedisError, Script, ServerErrorKind};
+use portcullis_core::config::CountersConfig;
 use portcullis_core::limit::gcra::{self, Terms};
 use portcullis_core::limit::{Charge, Verdict};
 use portcullis_core::moment::Now;
@@ -31,13 +33,19 @@ use tokio::runtime::Handle;
 use tokio::time::timeout;
 
 use breaker::{Breaker, Gate};
+use way::Way;
 
 pub use breaker::BreakerState;
+use places::Node;
 pub(crate) use places::Places;
+pub(crate) use store::COUNTER;
 pub use store::{Patience, RedisStore};
 
 /// What a key begins with.
 const PREFIX: &str = "ptcl:{limit}:";
+
+/// A key by which a cluster says who has the slot.
+const SLOT: &str = "ptcl:{limit}:probe";
 
 const SCRIPT: &str = include_str!("redis/charge.lua");
 
@@ -46,9 +54,6 @@ const CONNECT: Duration = Duration::from_secs(1);
 
 /// Exact in the script, whose numbers are doubles.
 const MOST_TAKEN: u64 = 1 << 52;
-
-/// How many calls may stand in line for the one connection.
-const PIPELINE: usize = 1024;
 
 /// Whose time the counters go by.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -65,69 +70,38 @@ pub enum TimeSource {
 pub struct RedisCounters(Arc<Inner>);
 
 struct Inner {
-    client: Client,
+    way: Arc<Way>,
     budget: Duration,
     time: TimeSource,
     /// SHA-1 of the script, as `EVALSHA` wants it.
     hash: String,
-    link: ArcSwap<ConnectionManager>,
     breaker: Breaker,
-    /// Where connections and probes live: they outlast the request that asked for them.
-    runtime: Handle,
-}
-
-/// A URL that names no Redis. Says nothing of the URL, which may hold a password.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct NoSuchRedis;
-
-impl std::fmt::Display for NoSuchRedis {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(
-            "`counters.url` names no Redis: write `redis://HOST:PORT`, `rediss://…` with TLS, or `redis+unix:///PATH`",
-        )
-    }
-}
-
-impl std::error::Error for NoSuchRedis {}
-
-/// Asks a server once whether it is there and lets us in. Says nothing of the URL, which may hold a password.
-pub(crate) async fn ping(url: &str) -> Result<(), String> {
-    let client = Client::open(url).map_err(|_| NoSuchRedis.to_string())?;
-    let told = |error: RedisError| error.category().to_owned();
-    let mut connection = client.get_multiplexed_async_connection().await.map_err(told)?;
-    ::redis::cmd("PING").query_async::<()>(&mut connection).await.map_err(told)
 }
 
 impl RedisCounters {
-    /// Declared default of the time one call may take.
-    pub const BUDGET: Duration = Duration::from_millis(50);
-
     /// Begins to connect on `runtime` and returns at once: a server that is down at start is the same as one that
-    /// goes down later. `rediss://` wants the process's rustls provider to be installed.
-    pub fn open(url: &str, budget: Duration, runtime: Handle) -> Result<Self, NoSuchRedis> {
-        Self::open_with(url, budget, TimeSource::Server, runtime)
-    }
-
-    /// [`Self::open`], with a choice of time.
-    pub fn open_with(url: &str, budget: Duration, time: TimeSource, runtime: Handle) -> Result<Self, NoSuchRedis> {
-        let client = Client::open(url).map_err(|_| NoSuchRedis)?;
-        let link = {
-            let _inside = runtime.enter();
-            ConnectionManager::new_lazy_with_config(client.clone(), settings()).map_err(|_| NoSuchRedis)?
-        };
-        let inner = Arc::new(Inner {
-            client,
-            budget,
-            time,
-            hash: Script::new(SCRIPT).get_hash().to_owned(),
-            link: ArcSwap::from_pointee(link),
-            breaker: Breaker::default(),
-            runtime,
-        });
+    /// goes down later. `rediss://` wants the process's rustls provider to be installed. Paths are relative to `root`.
+    ///
+    /// # Errors
+    /// In an operator's words, without anything secret.
+    pub fn open(config: &CountersConfig, root: &Path, time: TimeSource, runtime: Handle) -> Result<Self, String> {
+        let way = Way::new(Places::of(config.servers(), SLOT, root)?, runtime);
+        let (budget, hash) = (config.timeout.0, Script::new(SCRIPT).get_hash().to_owned());
+        let inner = Arc::new(Inner { way, budget, time, hash, breaker: Breaker::default() });
         // Drives the first connection, which otherwise only moves while a request looks on.
         let first = Arc::clone(&inner);
-        inner.runtime.spawn(async move { first.rehearse(first.connection()).await });
+        inner.way.spawn(async move {
+            if let Ok(node) = first.way.node().await {
+                first.rehearse(node).await;
+            }
+        });
         Ok(Self(inner))
+    }
+
+    /// What `check` finds, without writing anything: whether a server can be used.
+    pub(crate) async fn inspect(config: &CountersConfig, root: &Path) -> Result<(), String> {
+        let mut node = Arc::new(Places::of(config.servers(), SLOT, root)?).find().await.map_err(|e| link::told(&e))?;
+        node.query::<()>(&::redis::cmd("PING")).await.map_err(|error| link::told(&error))
     }
 
     /// For status, readiness detail and a metric.
@@ -154,7 +128,7 @@ impl Counters for RedisCounters {
             Gate::Down => Answer::Ready(Err(AWAY)),
             Gate::Probe => {
                 let inner = Arc::clone(&self.0);
-                self.0.runtime.spawn(async move { inner.probe().await });
+                self.0.way.spawn(async move { inner.probe().await });
                 Answer::Ready(Err(AWAY))
             }
         }
@@ -164,12 +138,8 @@ impl Counters for RedisCounters {
 const AWAY: StoreDown = StoreDown { what: "counters: redis is down, and asked once a second whether it is back" };
 
 impl Inner {
-    fn connection(&self) -> ConnectionManager {
-        ConnectionManager::clone(&self.link.load())
-    }
-
     async fn ask(&self, charges: &[Charge], now: Now) -> Result<Vec<Verdict>, StoreDown> {
-        match timeout(self.budget, self.charge(self.connection(), charges, now)).await {
+        match timeout(self.budget, self.charge_somewhere(charges, now)).await {
             Ok(Ok(verdicts)) => {
                 self.breaker.succeeded();
                 Ok(verdicts)
@@ -185,17 +155,32 @@ impl Inner {
         }
     }
 
-    async fn charge(
-        &self,
-        mut link: ConnectionManager,
-        charges: &[Charge],
-        now: Now,
-    ) -> Result<Vec<Verdict>, RedisError> {
-        let hashed = self.command("EVALSHA", &self.hash, charges, now).query_async::<Vec<i64>>(&mut link).await;
+    /// At the server that may be written, once: again only where it was surely not done.
+    async fn charge_somewhere(&self, charges: &[Charge], now: Now) -> Result<Vec<Verdict>, RedisError> {
+        loop {
+            let node = self.way.node().await?;
+            let id = node.id;
+            let error = match self.charge(node, charges, now).await {
+                Ok(verdicts) => return Ok(verdicts),
+                Err(error) => error,
+            };
+            let undone = link::is_undone(&error);
+            if link::is_elsewhere(&error) || !undone && link::is_of_the_way(&error) {
+                self.way.discard(id);
+            }
+            if !undone {
+                return Err(error);
+            }
+            tokio::time::sleep(link::PAUSE).await;
+        }
+    }
+
+    async fn charge(&self, mut node: Node, charges: &[Charge], now: Now) -> Result<Vec<Verdict>, RedisError> {
+        let hashed = node.query::<Vec<i64>>(&self.command("EVALSHA", &self.hash, charges, now)).await;
         let numbers = match hashed {
             // The server has restarted or dropped its scripts: the text itself, which makes it known again.
             Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
-                self.command("EVAL", SCRIPT, charges, now).query_async(&mut link).await?
+                node.query(&self.command("EVAL", SCRIPT, charges, now)).await?
             }
             other => other?,
         };
@@ -222,8 +207,8 @@ impl Inner {
 
     async fn probe(&self) {
         match self.connect().await {
-            Some(link) => {
-                self.link.store(Arc::new(link));
+            Some(node) => {
+                self.way.keep(Ok(node));
                 self.breaker.recovered();
             }
             None => self.breaker.still_down(),
@@ -232,28 +217,18 @@ impl Inner {
 
     /// A fresh connection that has been seen to work: an old one may hang on a peer that is gone, or speak to a
     /// server that has become a replica.
-    async fn connect(&self) -> Option<ConnectionManager> {
-        let connecting = ConnectionManager::new_with_config(self.client.clone(), settings());
-        let link = timeout(CONNECT, connecting).await.ok()?.ok()?;
-        self.rehearse(link.clone()).await.then_some(link)
+    async fn connect(&self) -> Option<Node> {
+        let node = timeout(CONNECT, self.way.find()).await.ok()?.ok()?;
+        self.rehearse(node.clone()).await.then_some(node)
     }
 
     /// Reads, writes and runs the script, on a key of its own.
-    async fn rehearse(&self, link: ConnectionManager) -> bool {
+    async fn rehearse(&self, node: Node) -> bool {
         let quota =
             portcullis_core::limit::Quota { requests: 1_000_000, window: Duration::from_secs(1), burst: 1_000_000 };
         let charge = [Charge::one(Arc::from("probe"), quota)];
-        matches!(timeout(CONNECT, self.charge(link, &charge, Now::default())).await, Ok(Ok(_)))
+        matches!(timeout(CONNECT, self.charge(node, &charge, Now::default())).await, Ok(Ok(_)))
     }
-}
-
-fn settings() -> ConnectionManagerConfig {
-    ConnectionManagerConfig::new()
-        .set_connection_timeout(Some(CONNECT))
-        .set_response_timeout(Some(CONNECT))
-        // The breaker's probes are the retries.
-        .set_number_of_retries(0)
-        .set_pipeline_buffer_size(PIPELINE)
 }
 
 fn verdicts(numbers: &[i64], count: usize) -> Option<Vec<Verdict>> {

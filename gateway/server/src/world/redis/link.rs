@@ -8,15 +8,15 @@ use std::time::Duration;
 use ::redis::{ErrorKind, RedisError, RedisResult, ServerErrorKind};
 use portcullis_core::ports::Clock;
 use tokio::runtime::Handle;
-use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 use super::breaker::{Breaker, BreakerState, Gate};
 use super::places::{Node, Places};
+use super::way::Way;
 use crate::world::store::StoreError;
 
 /// From one attempt to the next, of a call that may be made again.
-const PAUSE: Duration = Duration::from_millis(20);
+pub(super) const PAUSE: Duration = Duration::from_millis(20);
 
 /// What a call may do when the connection breaks under it, and nobody knows whether it was done.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -64,33 +64,18 @@ impl Sent {
 
 /// The way to the server.
 pub(super) struct Link {
-    places: Arc<Places>,
-    state: watch::Sender<State>,
-    dialing: AtomicBool,
+    way: Arc<Way>,
     breaker: Breaker,
     clock: Arc<dyn Clock>,
-    /// Where connecting lives: it outlasts the request that asked for it.
-    runtime: Handle,
-}
-
-#[derive(Clone, Default)]
-struct State {
-    node: Option<Node>,
-    /// Attempts that are over.
-    attempts: u64,
-    /// Why the last one failed.
-    fault: Option<String>,
 }
 
 impl Link {
     pub(super) fn new(places: Places, clock: Arc<dyn Clock>, runtime: Handle) -> Arc<Self> {
-        let (state, _) = watch::channel(State::default());
-        let (dialing, breaker) = (AtomicBool::new(false), Breaker::default());
-        Arc::new(Self { places: Arc::new(places), state, dialing, breaker, clock, runtime })
+        Arc::new(Self { way: Way::new(places, runtime), breaker: Breaker::default(), clock })
     }
 
     pub(super) fn names(&self) -> String {
-        self.places.names()
+        self.way.names()
     }
 
     pub(super) fn breaker(&self) -> BreakerState {
@@ -131,7 +116,7 @@ impl Link {
             Gate::Down => return Err(self.away()),
             Gate::Probe => {
                 let link = Arc::clone(self);
-                self.runtime.spawn(async move { link.probe().await });
+                self.way.spawn(async move { link.probe().await });
                 return Err(self.away());
             }
         }
@@ -152,7 +137,7 @@ impl Link {
             Err(_) if sent.turned_away() => Err(sent.fate("the servers are changing places".to_owned())),
             Err(_) => {
                 self.breaker.failed(now);
-                let fault = self.state.borrow().fault.clone();
+                let fault = self.way.fault();
                 Err(sent.fate(fault.unwrap_or_else(|| "no answer in time".to_owned())))
             }
         }
@@ -163,7 +148,7 @@ impl Link {
         F: Future<Output = RedisResult<T>>,
     {
         loop {
-            let node = match self.node().await {
+            let node = match self.way.node().await {
                 Ok(node) => node,
                 Err(_) if again == Again::Always => {
                     sleep(PAUSE).await;
@@ -182,7 +167,7 @@ impl Link {
                 sent.take_back();
             }
             if is_elsewhere(&error) || !undone && is_of_the_way(&error) {
-                self.discard(id);
+                self.way.discard(id);
             }
             if !(undone || again == Again::Always && is_of_the_way(&error)) {
                 return Err(error);
@@ -191,76 +176,27 @@ impl Link {
         }
     }
 
-    /// The connection, made if there is none.
-    async fn node(self: &Arc<Self>) -> RedisResult<Node> {
-        let mut state = self.state.subscribe();
-        let seen = {
-            let now = state.borrow_and_update();
-            if let Some(node) = &now.node {
-                return Ok(node.clone());
-            }
-            now.attempts
-        };
-        self.dial();
-        let state = state.wait_for(|state| state.node.is_some() || state.attempts > seen).await;
-        let state = state.map_err(|_| RedisError::from((ErrorKind::Io, "the store has been shut down")))?;
-        state.node.clone().ok_or_else(|| (ErrorKind::Io, "no server", state.fault.clone().unwrap_or_default()).into())
-    }
-
-    /// Connects, beside whoever asks and once for all of them.
-    fn dial(self: &Arc<Self>) {
-        if self.dialing.swap(true, Ordering::AcqRel) {
-            return;
-        }
-        let link = Arc::clone(self);
-        self.runtime.spawn(async move {
-            let found = link.places.find().await;
-            link.dialing.store(false, Ordering::Release);
-            link.keep(found);
-        });
-    }
-
-    fn keep(&self, found: RedisResult<Node>) {
-        self.state.send_modify(|state| {
-            state.attempts += 1;
-            match found {
-                Ok(node) => (state.node, state.fault) = (Some(node), None),
-                Err(error) => state.fault = Some(told(&error)),
-            }
-        });
-    }
-
-    fn discard(&self, id: u64) {
-        self.state.send_if_modified(|state| {
-            let same = state.node.as_ref().is_some_and(|node| node.id == id);
-            if same {
-                state.node = None;
-            }
-            same
-        });
-    }
-
     /// A fresh connection: an old one may hang on a peer that is gone.
     async fn probe(self: Arc<Self>) {
-        let found = self.places.find().await;
+        let found = self.way.find().await;
         let there = found.is_ok();
-        self.keep(found);
+        self.way.keep(found);
         if there { self.breaker.recovered() } else { self.breaker.still_down() }
     }
 
     fn away(&self) -> StoreError {
-        let fault = self.state.borrow().fault.clone();
+        let fault = self.way.fault();
         StoreError::Away(fault.unwrap_or_else(|| "asked once a second whether it is back".to_owned()))
     }
 
     /// The connection as it is, for listening beside it.
     pub(super) fn current(&self) -> Option<Node> {
-        self.state.borrow().node.clone()
+        self.way.current()
     }
 }
 
 /// The connection, or a server that cannot answer for itself now.
-fn is_of_the_way(error: &RedisError) -> bool {
+pub(super) fn is_of_the_way(error: &RedisError) -> bool {
     use ServerErrorKind::{BusyLoading, ClusterDown, MasterDown, TryAgain};
     match error.kind() {
         ErrorKind::Server(BusyLoading | ClusterDown | MasterDown | TryAgain) => true,
@@ -272,7 +208,7 @@ fn is_of_the_way(error: &RedisError) -> bool {
 }
 
 /// Another server may be written.
-fn is_elsewhere(error: &RedisError) -> bool {
+pub(super) fn is_elsewhere(error: &RedisError) -> bool {
     matches!(
         error.kind(),
         ErrorKind::Server(ServerErrorKind::Moved | ServerErrorKind::ReadOnly | ServerErrorKind::MasterDown)
@@ -286,7 +222,7 @@ fn is_on_the_move(error: &RedisError) -> bool {
 }
 
 /// It was surely not done, and may be soon.
-fn is_undone(error: &RedisError) -> bool {
+pub(super) fn is_undone(error: &RedisError) -> bool {
     let waits = matches!(
         error.kind(),
         ErrorKind::Server(ServerErrorKind::TryAgain | ServerErrorKind::ClusterDown | ServerErrorKind::BusyLoading)

@@ -11,9 +11,7 @@ use ::redis::{
     RedisConnectionInfo, RedisError, RedisResult, TlsCertificates, Value,
 };
 use arc_swap::ArcSwapOption;
-use portcullis_core::config::{StoreConfig, StoreMode};
-
-use super::store::COUNTER;
+use portcullis_core::config::{Servers, StoreMode};
 
 /// How long one server may take to be connected to, and to answer while it is sought.
 pub(super) const CONNECT: Duration = Duration::from_secs(1);
@@ -21,9 +19,14 @@ pub(super) const CONNECT: Duration = Duration::from_secs(1);
 /// Redirections that are followed in a cluster.
 const HOPS: usize = 5;
 
+/// How many calls may stand in line for one connection.
+const PIPELINE: usize = 1024;
+
 /// Where the servers are, and what they want to be shown.
 pub(crate) struct Places {
     mode: StoreMode,
+    /// A key of the slot of a cluster that all of ours are in.
+    slot: &'static str,
     master: Option<String>,
     /// As in the configuration; never empty.
     named: Vec<ConnectionAddr>,
@@ -40,19 +43,21 @@ pub(crate) struct Places {
 pub(crate) struct Node {
     /// Another one for each connection.
     pub(super) id: u64,
-    pub(super) client: Client,
+    pub(super) client: Arc<Client>,
     pub(super) link: MultiplexedConnection,
     /// The server that a key is on its way to.
     pub(super) places: Arc<Places>,
 }
 
 impl Places {
-    /// Of `[store]`; paths are relative to `root`.
+    /// Of a section; paths are relative to `root`, and `slot` is a key of the one slot that all keys are in.
     ///
     /// # Errors
     /// In an operator's words, without anything secret.
-    pub(crate) fn of(config: &StoreConfig, root: &Path) -> Result<Self, String> {
-        let unusable = || "`store.url` names no Redis: write `redis://HOST:PORT`, or `rediss://…` with TLS".to_owned();
+    pub(crate) fn of(config: Servers<'_>, slot: &'static str, root: &Path) -> Result<Self, String> {
+        let section = config.section;
+        let unusable =
+            || format!("`{section}.url` names no Redis: write `redis://HOST:PORT`, or `rediss://…` with TLS");
         let url = config.url.expose();
         let info = url.into_connection_info().map_err(|_| unusable())?;
         let addr = info.addr().clone();
@@ -61,24 +66,25 @@ impl Places {
         }
         let access = info.redis_settings().clone();
         if config.mode == StoreMode::Cluster && access.db() != 0 {
-            return Err("a cluster has database 0 alone: leave the number out of `store.url`".to_owned());
+            return Err(format!("a cluster has database 0 alone: leave the number out of `{section}.url`"));
         }
         let mut named = vec![addr.clone()];
-        for node in &config.nodes {
+        for node in config.nodes {
             let (host, port) = node.rsplit_once(':').ok_or_else(unusable)?;
             named.push(beside(&addr, host, port.parse().map_err(|_| unusable())?));
         }
-        let authority = config.ca.as_ref().map(|path| {
+        let authority = config.ca.map(|path| {
             let path = root.join(path);
-            std::fs::read(&path).map_err(|error| format!("`store.ca`: `{}` cannot be read: {error}", path.display()))
+            std::fs::read(&path).map_err(|error| format!("`{section}.ca`: `{}` cannot be read: {error}", path.display()))
         });
         let mut sentinel_access = RedisConnectionInfo::default();
-        if let Some(password) = &config.sentinel_password {
+        if let Some(password) = config.sentinel_password {
             sentinel_access = sentinel_access.set_password(password.expose());
         }
-        let (mode, master, made) = (config.mode, config.master.clone(), AtomicU64::new(0));
+        let (mode, master, made) = (config.mode, config.master.map(str::to_owned), AtomicU64::new(0));
         Ok(Self {
             mode,
+            slot,
             master,
             named,
             access,
@@ -117,7 +123,7 @@ impl Places {
         let mut addr = named;
         for _ in 0..HOPS {
             let mut node = self.connect(addr.clone(), &self.access).await?;
-            match ::redis::cmd("EXISTS").arg(COUNTER).query_async::<Value>(&mut node.link).await {
+            match ::redis::cmd("EXISTS").arg(self.slot).query_async::<Value>(&mut node.link).await {
                 Err(error) => match error.redirect_node() {
                     Some((to, _)) => addr = Self::redirected(&addr, to)?,
                     None => return Err(error),
@@ -186,11 +192,13 @@ impl Places {
                 Client::build_with_tls(info, TlsCertificates { client_tls: None, root_cert })?
             }
         };
-        let config =
-            AsyncConnectionConfig::new().set_connection_timeout(Some(CONNECT)).set_response_timeout(Some(2 * CONNECT));
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(CONNECT))
+            .set_response_timeout(Some(2 * CONNECT))
+            .set_pipeline_buffer_size(PIPELINE);
         let link = client.get_multiplexed_async_connection_with_config(&config).await?;
         let id = self.made.fetch_add(1, Ordering::Relaxed);
-        Ok(Node { id, client, link, places: Arc::clone(self) })
+        Ok(Node { id, client: Arc::new(client), link, places: Arc::clone(self) })
     }
 }
 
@@ -205,7 +213,7 @@ fn beside(addr: &ConnectionAddr, host: &str, port: u16) -> ConnectionAddr {
 }
 
 impl Node {
-    /// Asks for one key. In a cluster whose slot is on the move, a key that is not here any more is asked for where it
+    /// Asks for keys. In a cluster whose slot is on the move, those that are not here any more are asked for where they
     /// went; never the other way round, or a key that has not moved yet would seem not to be there.
     pub(super) async fn query<T: FromRedisValue>(&mut self, command: &::redis::Cmd) -> RedisResult<T> {
         match command.query_async(&mut self.link).await {

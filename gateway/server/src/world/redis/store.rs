@@ -30,7 +30,7 @@ use crate::world::store::{
 pub(super) const PREFIX: &str = "ptcl:{store}:";
 
 /// The number of the last commit; the key that finds our slot.
-pub(super) const COUNTER: &str = "ptcl:{store}:seq";
+pub(crate) const COUNTER: &str = "ptcl:{store}:seq";
 
 const SCRIPT: &str = include_str!("commit.lua");
 

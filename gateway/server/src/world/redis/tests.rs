@@ -1,9 +1,14 @@
+use std::path::Path;
 use std::time::Duration;
 
+use portcullis_core::config::CountersConfig;
+use portcullis_core::identify::Secret;
 use portcullis_core::limit::Verdict;
 use portcullis_core::limit::gcra::STRAY;
 
-use super::{NoSuchRedis, RedisCounters, SCRIPT, verdicts};
+use tokio::runtime::Handle;
+
+use super::{RedisCounters, SCRIPT, TimeSource, verdicts};
 
 #[test]
 fn refuses_answers_of_another_shape() {
@@ -26,9 +31,10 @@ fn refuses_answers_of_another_shape() {
 #[tokio::test]
 async fn refuses_a_url_without_repeating_it() {
     for url in ["", "localhost", "http://user:secret@localhost", "redis://"] {
-        let error = RedisCounters::open(url, RedisCounters::BUDGET, tokio::runtime::Handle::current()).err();
-        assert_eq!(error, Some(NoSuchRedis), "{url}");
-        assert!(!NoSuchRedis.to_string().contains("secret"));
+        let config = CountersConfig { url: Secret::new(url), ..CountersConfig::default() };
+        let opened = RedisCounters::open(&config, Path::new(""), TimeSource::Server, Handle::current());
+        let error = opened.map(|_| ()).unwrap_err();
+        assert!(error.starts_with("`counters.url` names no Redis") && !error.contains("secret"), "{url}: {error}");
     }
 }
 
