@@ -5,6 +5,7 @@ mod again;
 mod applied;
 mod audit;
 mod backups;
+mod certificates;
 mod described;
 mod faults;
 mod frame;

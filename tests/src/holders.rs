@@ -2,7 +2,7 @@
 
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType, ExtendedKeyUsagePurpose, IsCa,
     Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, PublicKeyData as _, RevokedCertParams, SanType, SerialNumber,
@@ -40,7 +40,13 @@ impl Vouching {
 
     /// Vouches for `name`; `uri` is its subject alternative name, `serial` by what it can be taken back.
     pub fn issue(&self, name: &str, uri: Option<&str>, serial: u64) -> Holder {
+        self.issue_until(2099, name, uri, serial)
+    }
+
+    /// The same, until a year begins.
+    pub fn issue_until(&self, year: i32, name: &str, uri: Option<&str>, serial: u64) -> Holder {
         let mut params = CertificateParams::default();
+        (params.not_before, params.not_after) = (date_time_ymd(2020, 1, 1), date_time_ymd(year, 1, 1));
         params.distinguished_name.push(DnType::CommonName, name);
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
         params.serial_number = Some(SerialNumber::from(serial));
@@ -78,6 +84,16 @@ impl Holder {
 
     pub fn key(&self) -> PrivateKeyDer<'static> {
         PrivateKeyDer::Pkcs8(self.key.clone().into())
+    }
+
+    /// Certificate and key in one file, PEM.
+    pub fn pem(&self) -> String {
+        let block = |label: &str, der: &[u8]| {
+            let text = STANDARD.encode(der);
+            let lines: Vec<&str> = text.as_bytes().chunks(64).map(|line| std::str::from_utf8(line).unwrap()).collect();
+            format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"))
+        };
+        block("CERTIFICATE", &self.der) + &block("PRIVATE KEY", &self.key)
     }
 
     /// `x5t#S256` (RFC 8705 §3.1).

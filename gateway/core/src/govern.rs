@@ -1,14 +1,14 @@
 //! Who may run the gateway? The operations of the admin API, decided by Cedar like everything else.
 //!
-//! An administrator is somebody with *roles*: the admin key, an API key that carries them, or a person whose groups mean
-//! them (`[admin.roles]`). What a role may is written in `admin.cedar`; the operator's own file takes the place of the
+//! An administrator is somebody with *roles*: the admin key, an API key that carries them, a person whose groups mean
+//! them (`[admin.roles]`), or the holder of a certificate (`[admin.holders]`). What a role may is written in `admin.cedar`; the operator's own file takes the place of the
 //! one that is compiled in. The schema is the gateway's: it says what there is to be decided.
 
 mod config;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ use crate::authorize::{Denied, Direct, Grant, Policies, PolicyFault, Source};
 use crate::identify::{Identify, Identity, Principal};
 use crate::refusal::{Code, Refusal};
 
-pub use config::{AdminConfig, IfMatch, Role};
+pub use config::{AdminConfig, HolderConfig, IfMatch, Role};
 
 /// Policies for whoever writes none.
 pub const POLICIES: &str = include_str!("../../../policies/admin.cedar");
@@ -35,6 +35,7 @@ pub const ROLE_PREFIX: &str = "portcullis:";
 pub struct Governance {
     direct: Direct,
     roles: HashMap<Arc<str>, Vec<Role>>,
+    holders: BTreeMap<String, HolderConfig>,
     project_claim: String,
     identify: Identify,
 }
@@ -42,7 +43,7 @@ pub struct Governance {
 /// Somebody who may be permitted something.
 #[derive(Clone, Debug)]
 pub struct Administrator {
-    /// For the audit log: `admin`, `ApiKey::"…"`, `User::"…"`.
+    /// For the audit log: `admin`, `ApiKey::"…"`, `Certificate::"…"`, `User::"…"`.
     pub actor: Arc<str>,
     entity: Entity,
 }
@@ -72,7 +73,8 @@ impl Governance {
         let policies = Policies::compile(&schema, &[source])?;
         let direct = Direct::new(policies).map_err(|message| vec![PolicyFault::whole(&schema.file, message)])?;
         let roles = config.roles.iter().map(|(group, roles)| (Arc::from(group.as_str()), roles.clone())).collect();
-        Ok(Self { direct, roles, project_claim: config.project_claim.clone(), identify })
+        let (holders, project_claim) = (config.holders.clone(), config.project_claim.clone());
+        Ok(Self { direct, roles, holders, project_claim, identify })
     }
 
     /// Who shows what an administrator may be known by.
@@ -113,7 +115,14 @@ impl Governance {
                 let roles = identity.groups.iter().filter_map(|group| self.roles.get(group)).flatten().copied();
                 (roles.collect(), self.project_claim.as_str())
             }
-            Principal::Anonymous | Principal::Certificate(_) => return Ok(None),
+            Principal::Certificate(name) => {
+                // Whoever is named nowhere is somebody with no role, as a person whose groups mean nothing here.
+                let holder = self.holders.get(&**name);
+                let (roles, projects) = holder.map(|h| (&*h.roles, h.projects.clone())).unwrap_or_default();
+                let entity = entity(principal.kind(), principal.id(), roles, &[], projects)?;
+                return Ok(Some(Administrator { actor: principal.to_string().into(), entity }));
+            }
+            Principal::Anonymous => return Ok(None),
         };
         let projects = match identity.attributes.get(claim) {
             Some(Value::String(project)) => vec![project.clone()],

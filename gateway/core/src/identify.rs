@@ -37,7 +37,7 @@ use http::{HeaderMap, HeaderName};
 
 use crate::moment::Now;
 use crate::refusal::{LoginOffer, Refusal, Scheme};
-use crate::request::Request;
+use crate::request::{ClientCertificate, Request};
 pub use api_key::{ApiKeys, KeyRecord, KeyText, MintFault, Minted, PATTERN as KEY_PATTERN, PREFIX as KEY_PREFIX};
 pub use api_key::{Bounds, KeyLimit, KeyTerms, OldSecret, OwnLimit, PlanConfig};
 pub use api_key::{LONGEST as LONGEST_KEY, find as find_keys};
@@ -159,6 +159,14 @@ impl Identify {
             challenged: if dpop { Scheme::Dpop } else { Scheme::Bearer },
             judges: Arc::clone(judges),
         })
+    }
+
+    /// Who holds a certificate that a handshake has verified, where nothing else was shown.
+    ///
+    /// # Errors
+    /// 401 for one that has expired since, or holds no name of the configured kind.
+    pub fn holder(&self, certificate: &ClientCertificate, now: Now) -> Result<Arc<Identity>, Refusal> {
+        self.judges.holder(certificate, now)
     }
 
     /// As [`Self::caller`], for whoever cares about nothing else.

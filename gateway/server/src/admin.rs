@@ -32,7 +32,6 @@ use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::get;
 use axum_server::accept::DefaultAcceptor;
-use axum_server::tls_rustls::RustlsAcceptor;
 use serde_json::Value;
 use tokio::sync::watch;
 
@@ -43,7 +42,6 @@ use crate::world::jwks::Jwks;
 use crate::world::store::Stored;
 
 pub(crate) use access::mint;
-pub(crate) use tls::TlsSlot;
 
 /// What the handlers share. Cheap to clone.
 #[derive(Clone)]
@@ -71,7 +69,8 @@ fn probes() -> Router<Admin> {
 }
 
 /// Serves the admin API over HTTPS until `stopped` changes.
-pub(crate) async fn serve(admin: Admin, listener: TcpListener, tls: TlsSlot, stopped: watch::Receiver<bool>) {
+pub(crate) async fn serve(admin: Admin, listener: TcpListener, stopped: watch::Receiver<bool>) {
+    let doorkeeper = tls::Doorkeeper(Arc::clone(&admin.shared));
     let connections = admin.shared.current().snapshot.admin().max_connections;
     let router = probes()
         .route("/readyz", get(health::readyz_in_detail))
@@ -86,8 +85,7 @@ pub(crate) async fn serve(admin: Admin, listener: TcpListener, tls: TlsSlot, sto
     tokio::spawn(shut_down(handle.clone(), stopped));
     let served = match axum_server::from_tcp(listener) {
         Ok(server) => {
-            let mut server =
-                server.acceptor(bounds::Bounded::new(RustlsAcceptor::new(tls.config()), connections)).handle(handle);
+            let mut server = server.acceptor(bounds::Bounded::new(doorkeeper, connections)).handle(handle);
             bounds::bound(server.http_builder());
             server.serve(router.into_make_service_with_connect_info::<SocketAddr>()).await
         }

@@ -143,7 +143,6 @@ impl Gateway {
 
         let published = Arc::new(ArcSwap::from_pointee(published));
         let shared = Arc::new(Shared::new(world, streams, assertions, login, Arc::clone(&published)));
-        let admin_tls = admin::TlsSlot::new(&published.load().tls);
         let chronicle = Chronicle::new(store.revisions.clone(), Arc::clone(&published), Arc::clone(&clock));
         let subscribers: Vec<Subscriber> = vec![
             Box::new(move |published| issuers.reconfigure(published.snapshot.introspecting())),
@@ -152,7 +151,6 @@ impl Gateway {
                 let jwks = Arc::clone(&jwks);
                 Box::new(move |published| jwks.reconfigure(&published.snapshot.token_sources()))
             },
-            renewing(admin_tls.clone()),
         ];
         let publisher = Arc::new(Publisher::new((compiler, last), published, chronicle.clone(), metrics, subscribers));
 
@@ -191,7 +189,7 @@ impl Gateway {
             tasks,
             grace: server.grace_period.0,
         };
-        gateway.services = serve(&shared, &snapshot, bound, admin, admin_tls, &stopped);
+        gateway.services = serve(&shared, &snapshot, bound, admin, &stopped);
         Ok(gateway)
     }
 
@@ -252,15 +250,6 @@ impl Gateway {
     }
 }
 
-/// Gives the admin listener the certificates of each new configuration.
-fn renewing(slot: Option<admin::TlsSlot>) -> Subscriber {
-    Box::new(move |published| {
-        if let Some(slot) = &slot {
-            slot.replace(&published.tls);
-        }
-    })
-}
-
 /// Who lets people in and out.
 async fn logins(
     clock: &Arc<dyn Clock>,
@@ -307,7 +296,6 @@ fn serve(
     snapshot: &Snapshot,
     mut bound: listeners::Bound,
     admin: Admin,
-    admin_tls: Option<admin::TlsSlot>,
     stopped: &watch::Receiver<bool>,
 ) -> Vec<tokio::task::JoinHandle<()>> {
     let server = snapshot.server();
@@ -345,8 +333,8 @@ fn serve(
         let front = Front::new(redirect, door, limits, connections, metrics);
         services.push(listeners::spawn("http", front, listener, stopped));
     }
-    if let (Some(listener), Some(admin_tls)) = (bound.take("admin"), admin_tls) {
-        services.push(tokio::spawn(admin::serve(admin.clone(), listener, admin_tls, stopped.clone())));
+    if let Some(listener) = bound.take("admin") {
+        services.push(tokio::spawn(admin::serve(admin.clone(), listener, stopped.clone())));
     }
     if let Some(listener) = bound.take("probes") {
         services.push(tokio::spawn(admin::serve_probes(admin, listener, stopped.clone())));

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use validator::Validate;
 
 use super::values::{kib, mib, seconds};
-use super::{Listener, Network, Origin, checks};
+use super::{ClientCertificatesConfig, Listener, Network, Origin, checks};
 use crate::units::{Size, Span};
 
 /// `[server]`. A change here needs a restart.
@@ -19,8 +19,13 @@ pub struct ServerConfig {
     /// A public plain HTTP listener behind a platform that terminates TLS. It answers `trusted_proxies` only.
     pub plain: Listener,
     /// The admin API, `/livez`, `/readyz` and `/metrics`, over HTTPS. A loopback address, unless
-    /// `admin.issuers` says whose tokens are taken: from elsewhere nothing but those opens it.
+    /// `admin_client_certificates` says who vouches for administrators, or `admin.issuers` whose tokens are taken: from
+    /// elsewhere nothing but those opens it.
     pub admin: Listener,
+    /// Who vouches for administrators by certificate. What a holder may, `[admin.holders]` says. With
+    /// `demand = "required"` nobody gets past the handshake of the admin listener without one.
+    #[validate(nested)]
+    pub admin_client_certificates: Option<ClientCertificatesConfig>,
     /// `/livez`, `/readyz` and `/metrics` alone, over plain HTTP and without detail, for probes and scrapers.
     pub probes: Listener,
     /// The origin clients reach the gateway by. Redirects and metadata name it; needed by `http`.
@@ -74,6 +79,7 @@ impl Default for ServerConfig {
             http: Listener::Off,
             plain: Listener::Off,
             admin: Listener::admin(),
+            admin_client_certificates: None,
             probes: Listener::Off,
             public_url: None,
             trusted_proxies: Vec::new(),

@@ -21,6 +21,9 @@ pub struct AdminConfig {
     /// `viewer` and `key-manager`; what they mean is written in `admin.cedar`.
     #[validate(custom(function = qualified))]
     pub roles: BTreeMap<String, Vec<Role>>,
+    /// What the holder of a certificate may, by the name that `server.admin_client_certificates` gives it.
+    #[validate(length(max = 1000), nested)]
+    pub holders: BTreeMap<String, HolderConfig>,
     /// The claim that names the projects of a key manager: a text or a list of texts.
     #[validate(length(min = 1, max = 128))]
     pub project_claim: String,
@@ -41,12 +44,26 @@ impl Default for AdminConfig {
             issuers: Vec::new(),
             audiences: Vec::new(),
             roles: BTreeMap::new(),
+            holders: BTreeMap::new(),
             project_claim: "project".to_owned(),
             hosts: Vec::new(),
             if_match: IfMatch::Optional,
             max_connections: 128,
         }
     }
+}
+
+/// One of `[admin.holders]`: somebody who shows a certificate.
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize, Validate)]
+#[serde(deny_unknown_fields)]
+pub struct HolderConfig {
+    /// What they are to the gateway.
+    #[validate(length(min = 1, max = 4))]
+    pub roles: Vec<Role>,
+    /// The projects whose keys they manage, where they are a `key-manager`.
+    #[serde(default)]
+    #[validate(length(max = 100))]
+    pub projects: Vec<String>,
 }
 
 /// Whether a change must name the version it is meant for.

@@ -12,7 +12,7 @@ use super::shown::{Credential, Shown};
 use super::{Identity, Sources, StepUp, mtls, refuse};
 use crate::moment::Now;
 use crate::refusal::{LoginOffer, LoginStyle, Refusal};
-use crate::request::Request;
+use crate::request::{ClientCertificate, Request};
 
 /// The judges of credentials, one set per snapshot, shared by its routes.
 #[derive(Debug)]
@@ -145,6 +145,10 @@ impl Judges {
     /// Which key sets the world must provide.
     pub fn bearer(&self) -> &Bearer {
         &self.bearer
+    }
+
+    pub(super) fn holder(&self, certificate: &ClientCertificate, now: Now) -> Result<Arc<Identity>, Refusal> {
+        self.holders.identify(certificate, now)
     }
 
     pub(super) async fn judge(&self, way: Way, shown: &Shown<'_>, accept: &Accept, asked: Asked<'_>) -> Judged {

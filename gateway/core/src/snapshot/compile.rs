@@ -215,6 +215,7 @@ fn note_certificates(work: &mut Work<'_>, source: &dyn Source) {
     let pairs = config.tls.certificates.iter().flat_map(|pair| [&pair.cert, &pair.key]);
     let authorities = config.upstreams.values().filter_map(|upstream| upstream.ca.as_ref());
     let clients = config.tls.certificates.iter().filter_map(|pair| pair.client_certificates.as_ref());
+    let clients = clients.chain(&config.server.admin_client_certificates);
     let clients = clients.flat_map(|clients| clients.ca.iter().chain(&clients.crl));
     for path in pairs.chain(authorities).chain(clients).map(|path| work.loaded.from_root(path)) {
         if let Ok(bytes) = source.read(&path) {

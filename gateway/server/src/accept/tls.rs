@@ -39,8 +39,18 @@ pub(crate) struct TlsPolicy {
     by_name: HashMap<String, usize>,
     /// What each asks of its clients.
     clients: Vec<Option<Clients>>,
+    admin: Option<Door>,
     /// Seconds since the epoch, with the file's name; for the expiry metric.
     pub(crate) expiries: Vec<(String, i64)>,
+}
+
+/// The admin listener: the first certificate, and who vouches for administrators. What the application asks of its own
+/// clients is not asked there.
+#[derive(Clone)]
+pub(crate) struct Door {
+    pub(crate) config: Arc<ServerConfig>,
+    /// What is asked of clients; `None`: nothing.
+    pub(crate) clients: Option<Clients>,
 }
 
 /// The oldest TLS version that is spoken.
@@ -54,11 +64,12 @@ impl TlsPolicy {
     /// Compiles all certificates, or says everything that is wrong with them.
     pub(crate) fn compile(
         materials: &[Material],
+        administrators: Option<clients::Material>,
         oldest: Oldest,
         tickets: &Arc<dyn ProducesTickets>,
     ) -> Result<Self, Vec<TlsFault>> {
-        let mut policy =
-            Self { configs: Vec::new(), by_name: HashMap::new(), clients: Vec::new(), expiries: Vec::new() };
+        let (configs, by_name, clients, expiries) = (Vec::new(), HashMap::new(), Vec::new(), Vec::new());
+        let mut policy = Self { configs, by_name, clients, admin: None, expiries };
         let mut faults = Vec::new();
         for material in materials {
             match one(material, oldest, tickets) {
@@ -74,7 +85,23 @@ impl TlsPolicy {
                 Err(fault) => faults.push(fault),
             }
         }
+        if let Some(first) = materials.first() {
+            match one(&Material { clients: administrators, ..first.clone() }, oldest, tickets) {
+                Ok((mut config, clients, ..)) => {
+                    // See `admin::bounds`.
+                    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+                    policy.admin = Some(Door { config: Arc::new(config), clients });
+                }
+                Err(fault) if !faults.contains(&fault) => faults.push(fault),
+                Err(_) => {}
+            }
+        }
         if faults.is_empty() { Ok(policy) } else { Err(faults) }
+    }
+
+    /// `None` where there is no certificate at all.
+    pub(crate) fn admin(&self) -> Option<&Door> {
+        self.admin.as_ref()
     }
 
     /// Which settings a name selects: exact, then one-label wildcard, then the first.

@@ -1,5 +1,5 @@
-//! Who uses the admin API, and from where? Whoever holds the admin key, a key with a role of ours, or a token that
-//! `[admin]` takes; from a client that names this listener.
+//! Who uses the admin API, and from where? Whoever holds the admin key, a key with a role of ours, a token that `[admin]`
+//! takes, or a certificate that `server.admin_client_certificates` vouches for; from a client that names this listener.
 
 use std::net::IpAddr;
 
@@ -15,6 +15,7 @@ use portcullis_core::request::{Authority, CanonicalPath, DeclaredBody, Request a
 
 use super::Admin;
 use super::problem::Refused;
+use super::tls::Visitor;
 use crate::control::Published;
 use crate::world::random;
 
@@ -43,11 +44,16 @@ pub(super) async fn who(
     parts: &Parts,
     peer: IpAddr,
 ) -> Result<Administrator, Refused> {
+    let certificate = Visitor::certificate(parts, published)?;
+    let (governance, now) = (published.snapshot.governance(), admin.shared.world.clock.now());
     let Some(shown) = shown(&parts.headers) else {
-        let detail = "this needs the admin key, or another credential of an administrator, as a bearer token";
-        return Err(Refused::new(StatusCode::UNAUTHORIZED, "authentication_required", detail));
+        let Some(certificate) = certificate else {
+            let detail = "this needs the admin key, or another credential of an administrator, as a bearer token";
+            return Err(Refused::new(StatusCode::UNAUTHORIZED, "authentication_required", detail));
+        };
+        let holder = governance.identify().holder(&certificate, now)?;
+        return governance.administrator(&holder)?.ok_or_else(no_credential);
     };
-    let governance = published.snapshot.governance();
     if let Ok(key) = KeyText::parse(shown) {
         let hash = admin.store.admin_key.hash().await.map_err(|error| Refused::store(&error))?;
         if hash.is_some_and(|hash| verify_slices_are_equal(&key.hash(), &hash).is_ok()) {
@@ -70,11 +76,11 @@ pub(super) async fn who(
         version: parts.version,
         client: peer,
         peer,
-        certificate: None,
+        certificate: certificate.as_deref(),
         body: DeclaredBody::Unknown,
     };
     let world = &admin.shared.world;
-    let identity = governance.identify().identify(&asked, world.sources(), world.clock.now()).await?;
+    let identity = governance.identify().identify(&asked, world.sources(), now).await?;
     match identity.principal {
         Principal::Client(_) | Principal::User(_) => {}
         Principal::Anonymous | Principal::ApiKey(_) | Principal::Certificate(_) => here(peer)?,
@@ -91,7 +97,8 @@ fn here(peer: IpAddr) -> Result<(), Refused> {
     if peer.is_loopback() {
         return Ok(());
     }
-    let detail = "keys open the admin API from this machine only; from elsewhere it takes tokens of `admin.issuers`";
+    let detail = "keys open the admin API from this machine only; from elsewhere it takes tokens of `admin.issuers`, and \
+                  certificates of `admin.holders`";
     Err(Refused::new(StatusCode::UNAUTHORIZED, "invalid_api_key", detail))
 }
 

@@ -2,7 +2,8 @@
 //! answered again, and not done again.
 //!
 //! A claim is kept before anything is done, the answer after it. It may hold a secret that is shown once, so it is sealed
-//! under a key made of the credential, which the store never holds: whoever has the store can read none of them.
+//! under a key made of the credential, which the store never holds: whoever has the store can read none of them. A
+//! certificate is no secret: there it is the client's `Idempotency-Key`, of which the store has but a hash.
 
 use std::time::Duration;
 
@@ -36,6 +37,14 @@ const LONGEST_TURN: Duration = Duration::from_mins(1);
 /// What of an answer's head is kept.
 const FIELDS: [HeaderName; 3] = [header::CONTENT_TYPE, header::ETAG, header::LOCATION];
 
+/// By what the caller is known.
+#[derive(Clone, Copy)]
+pub(super) enum Credential<'a> {
+    /// By the thumbprint of their certificate.
+    Proven(&'a [u8; 32]),
+    Shown(&'a str),
+}
+
 /// A request that says how it is known when it comes again.
 pub(super) struct Keyed {
     id: String,
@@ -56,11 +65,16 @@ impl Keyed {
     ///
     /// # Errors
     /// 400 for a key that is repeated, empty, too long or no text.
-    pub(super) fn of(parts: &Parts, actor: &str, credential: &str, body: &[u8]) -> Result<Option<Self>, Refused> {
+    pub(super) fn of(parts: &Parts, actor: &str, credential: Credential<'_>, body: &[u8]) -> Result<Option<Self>, Refused> {
         let Some(key) = key(&parts.headers)? else { return Ok(None) };
         let target = parts.uri.path_and_query().map_or("", |target| target.as_str());
         let if_match = parts.headers.get(header::IF_MATCH).map_or(&b""[..], HeaderValue::as_bytes);
-        let secret = hash(&[b"portcullis idempotency", credential.as_bytes()]);
+        let secret = match credential {
+            Credential::Proven(thumbprint) => {
+                hash(&[b"portcullis idempotency by certificate", thumbprint, key.as_bytes()])
+            }
+            Credential::Shown(text) => hash(&[b"portcullis idempotency", text.as_bytes()]),
+        };
         let sealer =
             Sealer::new(&secret, "idempotency").map_err(|_| Refused::failed(&"no key to seal an answer with"))?;
         Ok(Some(Self {

@@ -5,12 +5,12 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Json;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use futures::{Stream, stream};
 use portcullis_core::authorize::Explanation;
 use portcullis_core::govern::Subject;
@@ -23,6 +23,7 @@ use tokio::sync::broadcast::error::RecvError;
 use super::call::Call;
 use super::operation::Operation;
 use super::problem::Refused;
+use super::tls::Visitor;
 use super::{Admin, access};
 use crate::observe::{Decision, Difference, record};
 
@@ -126,6 +127,7 @@ pub(super) async fn list(
     State(admin): State<Admin>,
     call: Call,
     headers: HeaderMap,
+    visitor: Option<Extension<Visitor>>,
     wanted: Result<Query<Wanted>, QueryRejection>,
 ) -> Result<Response, Refused> {
     let Query(wanted) = wanted?;
@@ -133,7 +135,8 @@ pub(super) async fn list(
     let accepts = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if accepts.split(',').any(|kind| kind.trim().starts_with("text/event-stream")) {
         let heard = kept.follow();
-        let follower = Follower { admin: admin.clone(), peer: call.peer, headers };
+        let visitor = visitor.map(|Extension(visitor)| visitor);
+        let follower = Follower { admin: admin.clone(), peer: call.peer, headers, visitor };
         return Ok(Sse::new(events(heard, wanted, follower))
             .keep_alive(KeepAlive::new().interval(ALIVE))
             .into_response());
@@ -152,6 +155,7 @@ struct Follower {
     admin: Admin,
     peer: IpAddr,
     headers: HeaderMap,
+    visitor: Option<Visitor>,
 }
 
 impl Follower {
@@ -159,6 +163,9 @@ impl Follower {
     async fn may(&self) -> bool {
         let (mut parts, ()) = axum::http::Request::new(()).into_parts();
         parts.headers.clone_from(&self.headers);
+        if let Some(visitor) = &self.visitor {
+            parts.extensions.insert(visitor.clone());
+        }
         let published = self.admin.shared.current();
         match access::who(&self.admin, &published, &parts, self.peer).await {
             Ok(who) => published.snapshot.governance().may(&who, "listDecisions", Subject::Gateway, self.peer).is_ok(),

@@ -15,10 +15,11 @@ use axum::response::{IntoResponse, Response};
 use portcullis_core::govern::{KeyFacts, Subject};
 use serde::Deserialize;
 
-use super::again::Keyed;
+use super::again::{Credential, Keyed};
 use super::call::{self, Call, DRY_RUN, Purpose};
 use super::operation::{About, Facts, Rehearsal};
 use super::problem::Refused;
+use super::tls::Visitor;
 use super::{Admin, access, query};
 
 /// The largest request body, in bytes, of an operation that does not say otherwise.
@@ -59,10 +60,15 @@ async fn prepare(admin: &Admin, facts: &Facts, request: Request) -> Result<(Requ
     let call = Call::new(who, peer, purpose, published, &parts.headers)?;
     permitted(admin, facts, &call, &mut parts, &body).await?;
     call::must_name_a_version(&call, facts)?;
-    let credential = access::shown(&parts.headers).unwrap_or_default();
+    let certificate = Visitor::certificate(&parts, &call.published)?;
+    let credential = access::shown(&parts.headers).map(Credential::Shown);
+    let credential = credential.or(certificate.as_ref().map(|certificate| Credential::Proven(&certificate.thumbprint)));
     let keyed = match facts.rehearsal {
         Rehearsal::NoNeed => None,
-        Rehearsal::Possible => Keyed::of(&parts, call.actor(), credential, &body)?,
+        Rehearsal::Possible => match credential {
+            None => None,
+            Some(credential) => Keyed::of(&parts, call.actor(), credential, &body)?,
+        },
     };
     parts.extensions.insert(call);
     // What is only tried may be tried again.

@@ -16,8 +16,8 @@ use serde_json::{Value, json};
 use crate::admin::key_file;
 use crate::world::files::Disk;
 use crate::world::random::{self, NoRandomness};
-use pinned::Trusted;
-pub(super) use reach::Reach;
+use pinned::{Own, Trusted};
+pub(super) use reach::{CertificateArg, Reach};
 
 /// How often a call is sent at most, when it may not have been heard or the gateway was not able to.
 const TRIES: u32 = 3;
@@ -32,16 +32,25 @@ const LONGEST_ANSWER: Duration = Duration::from_hours(1);
 pub(super) struct AdminClient {
     http: reqwest::Client,
     base: String,
-    key: Option<String>,
-    key_file: PathBuf,
+    shows: Shows,
+}
+
+/// How the caller is known.
+enum Shows {
+    Certificate,
+    Key(String),
+    /// No key was found in this file, where it should lie.
+    Nothing(PathBuf),
 }
 
 impl AdminClient {
     /// Reads the configuration for the address, the certificate and the key's place. Policies do not matter here: keys
     /// can be revoked while they are at fault.
-    pub(super) fn new(config: &Path) -> Result<Self, String> {
+    pub(super) fn reach(reach: &Reach) -> Result<Self, String> {
         let disk = Disk::default();
-        let loaded = load(config, &disk).map_err(|errors| render(&errors).trim_end().to_owned())?;
+        let named = reach.credential.named()?;
+        let own = reach.credential.certificate.certificate.as_deref().map(Own::read).transpose()?;
+        let loaded = load(&reach.config.config, &disk).map_err(|errors| render(&errors).trim_end().to_owned())?;
         let address = loaded.config.server.admin.address();
         let address = reachable(address.ok_or("`server.admin` is off, so nothing can be managed")?);
         let mut leaves = Vec::new();
@@ -51,20 +60,17 @@ impl AdminClient {
             let leaf = CertificateDer::pem_slice_iter(&pem).next().and_then(Result::ok);
             leaves.push(leaf.ok_or_else(|| format!("`{}` holds no certificate in PEM", path.display()))?);
         }
-        let http = client(pinned::client(Trusted::These(leaves)).map_err(|error| error.to_string())?)?;
         let key_file = key_file::place(&loaded.config.store.folder(&loaded.root));
-        let key = std::env::var("PORTCULLIS_ADMIN_KEY").ok().or_else(|| {
-            let text = std::fs::read_to_string(&key_file).ok()?;
-            Some(text.trim().to_owned())
-        });
-        Ok(Self { http, base: format!("https://{address}"), key, key_file })
-    }
-
-    /// As [`Self::new`], with the credential that was named.
-    pub(super) fn reach(reach: &Reach) -> Result<Self, String> {
-        let named = reach.credential.named()?;
-        let client = Self::new(&reach.config.config)?;
-        Ok(Self { key: named.or(client.key), ..client })
+        let shows = match (named.or_else(|| std::env::var("PORTCULLIS_ADMIN_KEY").ok()), &own) {
+            (Some(key), _) => Shows::Key(key),
+            (None, Some(_)) => Shows::Certificate,
+            (None, None) => match std::fs::read_to_string(&key_file) {
+                Ok(text) => Shows::Key(text.trim().to_owned()),
+                Err(_) => Shows::Nothing(key_file),
+            },
+        };
+        let http = client(pinned::client(Trusted::These(leaves), own).map_err(|error| error.to_string())?)?;
+        Ok(Self { http, base: format!("https://{address}"), shows })
     }
 
     /// Every entry of a list, over all its pages.
@@ -92,11 +98,11 @@ impl AdminClient {
 
     /// One call; `Err` is for the operator to read.
     pub(super) async fn call(&self, ask: &Ask) -> Result<Value, String> {
-        let key = self.key()?;
+        self.known()?;
         let again = idempotency_key().map_err(|error| error.to_string())?;
         let mut tries = 1;
         let (status, text) = loop {
-            let answer = self.once(key, &again, ask).await;
+            let answer = self.once(&again, ask).await;
             let worth_another = match &answer {
                 Ok((status, text)) => {
                     *status == StatusCode::SERVICE_UNAVAILABLE && !text.contains("outcome_unknown")
@@ -123,7 +129,11 @@ impl AdminClient {
         target: &str,
         mut heard: impl FnMut(&[u8]) -> std::io::Result<()>,
     ) -> Result<(), String> {
-        let asked = self.http.get(format!("{}{target}", self.base)).bearer_auth(self.key()?).timeout(LONGEST_ANSWER);
+        self.known()?;
+        let mut asked = self.http.get(format!("{}{target}", self.base)).timeout(LONGEST_ANSWER);
+        if let Shows::Key(key) = &self.shows {
+            asked = asked.bearer_auth(key);
+        }
         let mut answer = asked.send().await.map_err(|error| self.unreachable(&error))?;
         if !answer.status().is_success() {
             let status = answer.status();
@@ -137,13 +147,15 @@ impl AdminClient {
         Ok(())
     }
 
-    fn key(&self) -> Result<&str, String> {
-        self.key.as_deref().ok_or_else(|| {
-            format!(
+    /// Fails where nothing says who asks.
+    fn known(&self) -> Result<(), String> {
+        match &self.shows {
+            Shows::Certificate | Shows::Key(_) => Ok(()),
+            Shows::Nothing(file) => Err(format!(
                 "there is no admin key in `{}`: start the gateway once, which writes it, or set `PORTCULLIS_ADMIN_KEY`",
-                self.key_file.display()
-            )
-        })
+                file.display()
+            )),
+        }
     }
 
     fn unreachable(&self, error: &reqwest::Error) -> String {
@@ -155,9 +167,12 @@ impl AdminClient {
     }
 
     /// Sends it; under the same key as often as need be, for it is done once.
-    async fn once(&self, key: &str, again: &str, ask: &Ask) -> Result<(StatusCode, String), reqwest::Error> {
+    async fn once(&self, again: &str, ask: &Ask) -> Result<(StatusCode, String), reqwest::Error> {
         let target = format!("{}{}", self.base, ask.target);
-        let mut request = self.http.request(ask.method.clone(), target).timeout(ask.patience).bearer_auth(key);
+        let mut request = self.http.request(ask.method.clone(), target).timeout(ask.patience);
+        if let Shows::Key(key) = &self.shows {
+            request = request.bearer_auth(key);
+        }
         if ask.method != reqwest::Method::GET {
             request = request.header("idempotency-key", again);
         }
@@ -259,15 +274,16 @@ pub(super) fn door(config: &Path) -> Door {
 }
 
 impl Door {
-    /// Asks `/readyz`, without a credential.
-    pub(super) async fn ready(&self) -> Result<(), Unready> {
+    /// Asks `/readyz`, without a credential but for the certificate that the handshake may demand.
+    pub(super) async fn ready(&self, own: &CertificateArg) -> Result<(), Unready> {
         let Some(address) = self.address else { return Err(Unready::Nowhere) };
         let unreachable = |error: &dyn std::error::Error| Unready::Unreachable(root_cause(error));
         let trusted = match &*self.leaves {
             [] => Trusted::Anybody,
             leaves => Trusted::These(leaves.to_vec()),
         };
-        let tls = pinned::client(trusted).map_err(|error| unreachable(&error))?;
+        let own = own.certificate.as_deref().map(Own::read).transpose().map_err(Unready::Unreachable)?;
+        let tls = pinned::client(trusted, own).map_err(|error| unreachable(&error))?;
         let http = client(tls).map_err(Unready::Unreachable)?;
         let answer = http.get(format!("https://{address}/readyz")).send().await.map_err(|error| unreachable(&error))?;
         let status = answer.status();

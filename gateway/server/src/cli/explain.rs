@@ -1,19 +1,18 @@
 //! `explain DECISION-ID`: the recorded journey of one request. `shadow report`: what is in shadow would do.
 
 use std::fmt::Write as _;
-use std::path::Path;
 
 use portcullis_core::authorize::Explanation;
 use serde_json::Value;
 
-use super::admin_client::{AdminClient, Ask};
+use super::admin_client::{AdminClient, Ask, Reach};
 use super::policy::in_words;
-use super::{ConfigArg, FINDING, FINE, Format, complain, runtime, say};
+use super::{FINDING, FINE, Format, complain, runtime, say};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
-    config: ConfigArg,
+    reach: Reach,
     /// The decision's id: `instance` of the problem document, `X-Portcullis-Decision`, or of the access log.
     id: String,
 }
@@ -29,31 +28,31 @@ enum ShadowVerb {
     /// List where checks and policies in shadow would have it otherwise, with counts and examples.
     Report {
         #[command(flatten)]
-        config: ConfigArg,
+        reach: Reach,
     },
 }
 
 pub(super) fn explain(args: &Args, format: Format) -> u8 {
-    recorded(&args.config.config, &args.id, format)
+    recorded(&args.reach, &args.id, format)
 }
 
 /// The recorded journey of one request, asked of the running gateway.
-pub(super) fn recorded(config: &Path, id: &str, format: Format) -> u8 {
+pub(super) fn recorded(reach: &Reach, id: &str, format: Format) -> u8 {
     if id.is_empty() || !id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
         return complain(&format!(
             "`{id}` is no decision id: it is letters and digits, as `instance` of a refusal has it"
         ));
     }
-    ask(config, &format!("/v1/decisions/{id}"), format, journey)
+    ask(reach, &format!("/v1/decisions/{id}"), format, journey)
 }
 
 pub(super) fn shadow(args: &ShadowArgs, format: Format) -> u8 {
-    let ShadowVerb::Report { config } = &args.verb;
-    ask(&config.config, "/v1/shadow", format, differences)
+    let ShadowVerb::Report { reach } = &args.verb;
+    ask(reach, "/v1/shadow", format, differences)
 }
 
-fn ask(config: &Path, path: &str, format: Format, words: fn(&Value) -> String) -> u8 {
-    let client = match AdminClient::new(config) {
+fn ask(reach: &Reach, path: &str, format: Format, words: fn(&Value) -> String) -> u8 {
+    let client = match AdminClient::reach(reach) {
         Ok(client) => client,
         Err(error) => return complain(&error),
     };

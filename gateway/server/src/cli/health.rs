@@ -5,13 +5,15 @@
 
 use serde_json::json;
 
-use super::admin_client::{self, Unready};
+use super::admin_client::{self, CertificateArg, Unready};
 use super::{ConfigArg, FINDING, FINE, Format, complain, runtime};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
     config: ConfigArg,
+    #[command(flatten)]
+    certificate: CertificateArg,
 }
 
 pub(super) fn health(args: &Args, format: Format) -> u8 {
@@ -24,7 +26,7 @@ pub(super) fn health(args: &Args, format: Format) -> u8 {
         Err(error) => return complain(&error),
     };
     let answer = match &door.address {
-        Some(_) => runtime.block_on(door.ready()),
+        Some(_) => runtime.block_on(door.ready(&args.certificate)),
         None => Err(Unready::Nowhere),
     };
     let problem = answer.as_ref().err().map(|unready| door.words(unready));

@@ -137,7 +137,8 @@ fn compile_here(
         .map_err(|errors| and_ours(errors, (entry, terms), source, tickets))?;
     let mut errors = Vec::new();
     let snapshot = &built.snapshot;
-    let tls = tls(snapshot.tls(), snapshot.root(), source, tickets, &mut errors);
+    let asked = snapshot.server().admin_client_certificates.as_ref();
+    let tls = tls((snapshot.tls(), asked), snapshot.root(), source, tickets, &mut errors);
     let peers = peers(snapshot.upstreams(), snapshot.root(), entry, source, &mut errors);
     match (tls, peers) {
         (Some(tls), Some(peers)) if errors.is_empty() => {
@@ -165,7 +166,8 @@ fn and_ours(
     tickets: &Arc<dyn ProducesTickets>,
 ) -> Vec<ConfigError> {
     if let Ok(loaded) = load_under(entry, source, terms) {
-        tls(&loaded.config.tls, &loaded.root, source, tickets, &mut errors);
+        let asked = loaded.config.server.admin_client_certificates.as_ref();
+        tls((&loaded.config.tls, asked), &loaded.root, source, tickets, &mut errors);
         peers(loaded.config.upstreams.iter(), &loaded.root, entry, source, &mut errors);
         errors.sort();
     }
@@ -202,21 +204,22 @@ fn nameless(tls: &TlsPolicy, snapshot: &Snapshot, entry: &Path) -> Option<Config
 }
 
 fn tls(
-    config: &TlsConfig,
+    (config, administrators): (&TlsConfig, Option<&ClientCertificatesConfig>),
     root: &Path,
     source: &dyn Source,
     tickets: &Arc<dyn ProducesTickets>,
     errors: &mut Vec<ConfigError>,
 ) -> Option<TlsPolicy> {
-    let mut read = |path: &Path| match source.read(&root.join(path)) {
+    let mut read_at = |path: &Path, place: &str| match source.read(&root.join(path)) {
         Ok(bytes) => Some(bytes),
         Err(fault) => {
             let mut error = ConfigError::of_file(&root.join(path), fault.to_string());
-            error.help = Some("name an existing PEM file in `[[tls.certificates]]`, relative to the root".to_owned());
+            error.help = Some(format!("name an existing PEM file in `{place}`, relative to the root"));
             errors.push(error);
             None
         }
     };
+    let mut read = |path: &Path| read_at(path, "[[tls.certificates]]");
     let materials: Vec<Option<Material>> = config
         .certificates
         .iter()
@@ -236,7 +239,13 @@ fn tls(
             })
         })
         .collect();
-    let materials: Vec<Material> = materials.into_iter().collect::<Option<_>>()?;
+    let administrators = match administrators {
+        None => Some(None),
+        Some(config) => {
+            clients(config, &mut |path: &Path| read_at(path, "server.admin_client_certificates")).map(Some)
+        }
+    };
+    let (materials, administrators) = (materials.into_iter().collect::<Option<Vec<_>>>()?, administrators?);
     let oldest = match config.min_version {
         TlsVersion::V12 => Oldest::Tls12,
         TlsVersion::V13 => Oldest::Tls13,
@@ -248,7 +257,7 @@ fn tls(
             return None;
         }
     };
-    match TlsPolicy::compile(&materials, oldest, shared.as_ref().unwrap_or(tickets)) {
+    match TlsPolicy::compile(&materials, administrators, oldest, shared.as_ref().unwrap_or(tickets)) {
         Ok(policy) => Some(policy),
         Err(faults) => {
             errors.extend(faults.into_iter().map(|fault| {

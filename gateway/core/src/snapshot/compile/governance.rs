@@ -21,6 +21,10 @@ pub(super) fn compile(work: &mut Work<'_>, source: &dyn Source, judges: &Arc<Jud
     } else {
         None
     };
+    if !config.holders.is_empty() && work.loaded.config.server.admin_client_certificates.is_none() {
+        let message = "nobody vouches for `holders`, so none of them gets in: set `server.admin_client_certificates`";
+        work.warn(&[PathPart::Key("admin"), PathPart::Key("holders")], message);
+    }
     let identify = identify(work, judges)?;
     match Governance::compile(own.clone(), config, identify) {
         Ok(governance) => Some(governance),

@@ -24,6 +24,16 @@ pub(in crate::cli) struct Credential {
     /// Show the key or token that comes on standard input.
     #[arg(long)]
     stdin: bool,
+    #[command(flatten)]
+    pub(super) certificate: CertificateArg,
+}
+
+/// Where `server.admin_client_certificates` vouches for administrators.
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct CertificateArg {
+    /// Show the certificate in this PEM file, which holds its key, too; `admin.key` is then shown only if it is named.
+    #[arg(long, value_name = "FILE", env = "PORTCULLIS_ADMIN_CERTIFICATE")]
+    pub(in crate::cli) certificate: Option<PathBuf>,
 }
 
 /// No credential is longer, in bytes.

@@ -62,7 +62,7 @@ fn pair(text: &str) -> Result<(String, Value), String> {
 
 pub(super) fn explain(args: &Args, format: Format) -> Done {
     if let ([id], None) = (args.request.as_slice(), &args.action) {
-        return Ok(crate::cli::explain::recorded(&args.reach.config.config, id, format));
+        return Ok(crate::cli::explain::recorded(&args.reach, id, format));
     }
     let described = described(args)?;
     let answer = if args.live { live(args, described)? } else { here(args, described)? };

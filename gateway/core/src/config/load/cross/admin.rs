@@ -7,13 +7,17 @@ use crate::config::load::PathPart;
 pub(super) fn check(cross: &mut Cross<'_>) {
     let draft = cross.draft;
     let Some(admin) = &draft.admin else { return };
-    if let Some(address) = draft.server.as_ref().and_then(|server| server.admin.address())
-        && !address.ip().is_loopback()
+    if let Some(server) = &draft.server
+        && let Some(address) = server.admin.address().filter(|address| !address.ip().is_loopback())
+        && server.admin_client_certificates.is_none()
         && admin.issuers.is_empty()
     {
-        let message = format!("`{address}` is not a loopback address, and nobody's tokens open the admin API");
-        let help = "use `127.0.0.1` or `[::1]` and a tunnel from elsewhere, or set `admin.issuers`, `admin.audiences` \
-                    and `admin.roles`: an admin key alone opens it from this machine only";
+        let message = format!(
+            "`{address}` is not a loopback address, and neither certificates nor anybody's tokens open the admin API"
+        );
+        let help = "use `127.0.0.1` or `[::1]` and a tunnel from elsewhere, or set `server.admin_client_certificates` \
+                    and `admin.holders`, or `admin.issuers`, `admin.audiences` and `admin.roles`: an admin key alone \
+                    opens it from this machine only";
         cross.refuse(&["server".into(), "admin".into()], message, help);
     }
     issuers(cross, admin);
