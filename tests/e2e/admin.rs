@@ -2,7 +2,7 @@
 
 mod access;
 mod again;
-mod applied;
+pub(crate) mod applied;
 mod audit;
 mod backups;
 mod certificates;
@@ -10,6 +10,7 @@ mod described;
 mod faults;
 mod frame;
 mod policies;
+mod replicas;
 mod revisions;
 mod roles;
 mod status;

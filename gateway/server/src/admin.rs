@@ -18,6 +18,7 @@ mod operation;
 mod policies;
 mod problem;
 mod query;
+mod replicas;
 mod revisions;
 mod revocations;
 mod sessions;
@@ -35,10 +36,11 @@ use axum_server::accept::DefaultAcceptor;
 use serde_json::Value;
 use tokio::sync::watch;
 
-use crate::control::Publisher;
+use crate::control::{Presence, Publisher};
 use crate::shared::Shared;
 use crate::world::backups::Backups;
 use crate::world::jwks::Jwks;
+use crate::world::redis::RedisCounters;
 use crate::world::store::Stored;
 
 pub(crate) use access::mint;
@@ -49,18 +51,26 @@ pub(crate) struct Admin {
     shared: Arc<Shared>,
     publisher: Arc<Publisher>,
     store: Stored,
+    /// `None`: each process counts for itself.
+    counters: Option<RedisCounters>,
     jwks: Arc<Jwks>,
     backups: Backups,
+    presence: Presence,
     /// The document, made once.
     openapi: Arc<Value>,
 }
 
 impl Admin {
-    pub(crate) fn new(shared: Arc<Shared>, publisher: Arc<Publisher>, store: Stored, jwks: Arc<Jwks>) -> Self {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        (publisher, presence): (Arc<Publisher>, Presence),
+        (store, counters): (Stored, Option<RedisCounters>),
+        jwks: Arc<Jwks>,
+    ) -> Self {
         let snapshot = Arc::clone(&shared.current().snapshot);
         let (records, clock) = (Arc::clone(store.records()), Arc::clone(&shared.world.clock));
         let backups = Backups::new(snapshot.store(), snapshot.root(), records, clock);
-        Self { shared, publisher, store, jwks, backups, openapi: Arc::new(openapi::document()) }
+        Self { shared, publisher, store, counters, jwks, backups, presence, openapi: Arc::new(openapi::document()) }
     }
 }
 

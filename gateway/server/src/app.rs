@@ -25,7 +25,7 @@ use crate::accept::{Door, Front, Limits};
 use crate::admin::{self, Admin};
 use crate::control::begin::{Begun, begin};
 use crate::control::tasks::Tasks;
-use crate::control::{Chronicle, Compiled, Compiler, Publisher, Subscriber, watch as watch_files};
+use crate::control::{Chronicle, Compiled, Compiler, Presence, Publisher, Subscriber, watch as watch_files};
 use crate::forward::Assertions;
 use crate::login::{self, Login};
 use crate::observe::{Kept, Metrics, Streams, Target};
@@ -82,6 +82,7 @@ pub struct Gateway {
     pub warnings: Vec<ConfigError>,
     shared: Arc<Shared>,
     publisher: Arc<Publisher>,
+    presence: Presence,
     store: Stored,
     jwks: Arc<Jwks>,
     stop: watch::Sender<bool>,
@@ -115,7 +116,8 @@ impl Gateway {
         let admin_key_file =
             admin::key_file::ensure(&store.admin_key, &data, clock.now().wall).await.map_err(StartError::World)?;
         let local: Arc<dyn Counters> = Arc::new(MemoryCounters::default());
-        let shared_counters = world::counters(snapshot.counters(), snapshot.root(), &local).map_err(StartError::World)?;
+        let counters = world::counters(snapshot.counters(), snapshot.root()).map_err(StartError::World)?;
+        let shared_counters = counters.clone().map_or_else(|| Arc::clone(&local), |counters| Arc::new(counters) as _);
         let places = Places { root: snapshot.root().to_owned(), copies: data.join("jwks") };
         let jwks = Arc::new(Jwks::new(Arc::clone(&clock), places).map_err(StartError::World)?);
         jwks.reconfigure(&snapshot.token_sources());
@@ -171,7 +173,12 @@ impl Gateway {
         let following = Arc::clone(&publisher);
         tasks.run("revisions", async move { chronicle.run(following).await });
 
-        let admin = Admin::new(Arc::clone(&shared), Arc::clone(&publisher), store.clone(), Arc::clone(&jwks));
+        let presence = Presence::new(store.replicas.clone(), Arc::clone(&publisher), Arc::clone(&shared));
+        let presence = presence.map_err(|error| StartError::World(error.to_string()))?;
+        let saying = presence.clone();
+        tasks.run("presence", async move { saying.run().await });
+        let control = (Arc::clone(&publisher), presence.clone());
+        let admin = Admin::new(Arc::clone(&shared), control, (store.clone(), counters), Arc::clone(&jwks));
         let mut gateway = Self {
             https: bound.address("https"),
             http: bound.address("http"),
@@ -182,6 +189,7 @@ impl Gateway {
             warnings,
             shared: Arc::clone(&shared),
             publisher,
+            presence,
             store,
             jwks: Arc::clone(&jwks),
             stop,
@@ -240,6 +248,7 @@ impl Gateway {
                 let _ = service.await;
             }
             self.shared.streams.metrics.idle().await;
+            self.presence.leave().await;
             self.store.close().await;
         };
         let _ = tokio::time::timeout(self.grace, ended).await;

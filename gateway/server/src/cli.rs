@@ -63,7 +63,7 @@ enum Verb {
     /// What is in shadow, and what it would do.
     Shadow(explain::ShadowArgs),
     /// Manage API keys through the admin API.
-    Keys(keys::Args),
+    Keys(Box<keys::Args>),
     /// See who is logged in, and end sessions, through the admin API.
     Sessions(sessions::Args),
     /// The configurations that were applied, and what each changed.
@@ -117,7 +117,7 @@ pub fn main() -> ExitCode {
         Verb::Policy(args) => policy::policy(&args, cli.format),
         Verb::Explain(args) => explain::explain(&args, cli.format),
         Verb::Shadow(args) => explain::shadow(&args, cli.format),
-        Verb::Keys(args) => keys::keys(args, cli.format),
+        Verb::Keys(args) => keys::keys(*args, cli.format),
         Verb::Sessions(args) => sessions::sessions(args, cli.format),
         Verb::Config(args) => config::config(args, cli.format),
         Verb::Backups(args) => backups::backups(args, cli.format),

@@ -4,6 +4,7 @@ pub(crate) mod begin;
 mod chronicle;
 mod compile;
 mod overlay;
+mod presence;
 mod publisher;
 pub(crate) mod tasks;
 mod watch;
@@ -18,7 +19,8 @@ use crate::forward::Peers;
 use crate::world::store::Revision;
 
 pub(crate) use chronicle::Chronicle;
-pub(crate) use compile::{Compiled, Compiler, Text, compile, roomy};
+pub(crate) use compile::{Compiled, Compiler, Text, roomy};
+pub(crate) use presence::Presence;
 pub(crate) use publisher::{Followed, Last, Publisher, ReloadOutcome, Subscriber};
 pub(crate) use watch::watch;
 

@@ -17,12 +17,16 @@ mod tickets;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use portcullis_core::config::{CountersConfig, Secret, StoreConfig};
-use portcullis_core::ports::{Clock, Counters};
+use portcullis_core::ports::Clock;
 use rustls::server::ProducesTickets;
 
 pub(crate) use reach::{needs_network, unreachable, unusable};
+
+/// How long one reading may take that no request waits for.
+const LOOK: Duration = Duration::from_secs(2);
 
 /// Chooses aws-lc-rs for all of TLS. Pingora would install ring, whose signatures cost more.
 pub fn install_crypto() {
@@ -76,15 +80,31 @@ pub async fn open(config: &StoreConfig, root: &Path, clock: &Arc<dyn Clock>) -> 
     Ok(Arc::new(opened))
 }
 
-/// The counters that replicas share, or this process' own.
-pub(crate) fn counters(
-    config: &CountersConfig,
+/// The store that `[store]` names, as it is, for reading alone; `None` where there is none yet.
+pub(crate) async fn open_to_read(
+    config: &StoreConfig,
     root: &Path,
-    local: &Arc<dyn Counters>,
-) -> Result<Arc<dyn Counters>, String> {
+    clock: &Arc<dyn Clock>,
+) -> Result<Option<Arc<dyn store::Store>>, String> {
+    if let Some(file) = config.file() {
+        let opened = sqlite::Sqlite::open_to_read(&root.join(file), Arc::clone(clock));
+        let opened = opened.map_err(|error| error.to_string())?;
+        return Ok(opened.map(|opened| Arc::new(opened) as _));
+    }
+    install_crypto();
+    let places = redis::Places::of(config.servers(), redis::COUNTER, root)?;
+    let names = places.names();
+    let patience = redis::Patience { budget: LOOK, stale_for: config.stale_for.0 };
+    let opened = redis::RedisStore::open_to_read(places, patience, Arc::clone(clock)).await;
+    let opened = opened.map_err(|error| format!("the store at `{names}`: {error}"))?;
+    Ok(opened.map(|opened| Arc::new(opened) as _))
+}
+
+/// The counters that replicas share; `None`: each process counts for itself.
+pub(crate) fn counters(config: &CountersConfig, root: &Path) -> Result<Option<redis::RedisCounters>, String> {
     if config.is_own() {
-        return Ok(Arc::clone(local));
+        return Ok(None);
     }
     let runtime = tokio::runtime::Handle::current();
-    Ok(Arc::new(redis::RedisCounters::open(config, root, redis::TimeSource::Server, runtime)?))
+    redis::RedisCounters::open(config, root, redis::TimeSource::Server, runtime).map(Some)
 }

@@ -1,6 +1,8 @@
 //! Who may speak to the admin API, and from where?
 
+use portcullis_tests::binary;
 use portcullis_tests::client::Client;
+use portcullis_tests::program::Program;
 use portcullis_tests::site::{Setup, Site};
 use serde_json::json;
 
@@ -134,4 +136,36 @@ async fn every_code_of_the_admin_api_has_a_page_on_both_listeners() {
         }
     }
     assert_eq!(admin.get("/_portcullis/refusals/none", &[]).await.status, 404);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_key_is_told_at_any_level() {
+    for level in ["debug", "trace"] {
+        let program = Program::lay(Setup::new().route("home", "GET /", "read", ""), None).await;
+        let folder = program.ground.folder.path();
+        let mut gateway = binary::spawn_with(folder, &["run"], &[("PORTCULLIS_LOG", level)]);
+        gateway.says("\"ready\"").await;
+        let operator = program.operator();
+        let auth: &[(&str, &str)] = &[("authorization", &operator), ("idempotency-key", "hunter2")];
+        let mut admin = program.admin().await;
+        let made = admin.post_json("/v1/keys", auth, &json!({ "name": "k", "roles": ["readers"] })).await;
+        assert_eq!(made.status, 201, "{made:#?}");
+        let (path, secret) = (made.header("location").unwrap(), made.json()["secret"].as_str().unwrap().to_owned());
+        let rotated = admin.post_json(&format!("{path}/rotate"), &[("authorization", &operator)], &json!({})).await;
+        let fresh = rotated.json()["secret"].as_str().unwrap().to_owned();
+        for (key, status) in [(&secret, 401), (&fresh, 200)] {
+            assert_eq!(program.client().await.get("/", &[("x-api-key", key)]).await.status, status);
+        }
+        gateway.signal("TERM").await;
+        let ran = gateway.ended().await;
+        let said = format!("{}{}{}", ran.stdout, ran.stderr, program.ground.files.read("logs/access.jsonl"));
+        assert!(said.contains("DEBUG"), "much is told at this level: {said}");
+        let admin_key = operator.strip_prefix("Bearer ").unwrap();
+        for key in [admin_key, &secret, &fresh] {
+            // Not the part that nobody may know, whatever stands around it.
+            let hidden = &key[key.len() - 33..];
+            assert_eq!(said.lines().find(|line| line.contains(hidden)), None, "{level}");
+        }
+        assert_eq!(said.lines().find(|line| line.contains("hunter2")), None, "{level}");
+    }
 }

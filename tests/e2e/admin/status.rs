@@ -1,6 +1,7 @@
 //! How does it stand? Little for everybody, all of it for the operator; and the way to make it read its files again.
 
 use portcullis_tests::client::Client;
+use portcullis_tests::redis::Redis;
 use portcullis_tests::site::Setup;
 use serde_json::{Value, json};
 
@@ -56,6 +57,24 @@ async fn the_status_names_each_dependency_and_how_it_fails() {
     let routes = admin.get("/v1/routes", auth).await.json();
     assert_eq!(routes["items"][0]["name"], "home");
     assert_eq!(routes["items"][0]["match"], "GET /");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn shared_counters_that_are_away_are_told_of() {
+    let mut redis = Redis::start().await;
+    let counters = format!("[counters]\nurl = \"{}\"\n", redis.url());
+    let site = Setup::new().route("home", "GET /", "read", "").section(&counters).start().await;
+    let operator = operator(&site);
+    let told = async || {
+        let status = site.admin().await.get("/v1/status", &[("authorization", &operator)]).await.json();
+        let one = status["dependencies"].as_array().unwrap().iter().find(|one| one["name"] == "counters").unwrap();
+        (one["state"].as_str().unwrap().to_owned(), one["detail"].as_str().unwrap().is_empty())
+    };
+    assert_eq!(told().await, ("up".to_owned(), true));
+    redis.kill().await;
+    assert_eq!(told().await, ("down".to_owned(), false));
+    redis.restart().await;
+    assert_eq!(told().await, ("up".to_owned(), true));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,5 +1,7 @@
 //! Is it right, before it is live?
 
+mod stored;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;

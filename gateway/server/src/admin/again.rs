@@ -65,7 +65,12 @@ impl Keyed {
     ///
     /// # Errors
     /// 400 for a key that is repeated, empty, too long or no text.
-    pub(super) fn of(parts: &Parts, actor: &str, credential: Credential<'_>, body: &[u8]) -> Result<Option<Self>, Refused> {
+    pub(super) fn of(
+        parts: &Parts,
+        actor: &str,
+        credential: Credential<'_>,
+        body: &[u8],
+    ) -> Result<Option<Self>, Refused> {
         let Some(key) = key(&parts.headers)? else { return Ok(None) };
         let target = parts.uri.path_and_query().map_or("", |target| target.as_str());
         let if_match = parts.headers.get(header::IF_MATCH).map_or(&b""[..], HeaderValue::as_bytes);

@@ -40,6 +40,8 @@ pub(super) async fn metrics(State(admin): State<Admin>) -> Response {
             admin.shared.streams.metrics.jwks_age.with_label_values(&[&*source.alias]).set(age.as_secs_f64());
         }
     }
+    let revision = admin.publisher.chronicle().in_force().map_or(0, |revision| revision.number);
+    admin.shared.streams.metrics.revision.set(i64::try_from(revision).unwrap_or(i64::MAX));
     let held = i64::try_from(admin.shared.bodies_held()).unwrap_or(i64::MAX);
     admin.shared.streams.metrics.body_memory.set(held);
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], admin.shared.streams.metrics.text())

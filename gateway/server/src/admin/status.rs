@@ -82,6 +82,15 @@ pub(super) async fn report(admin: &Admin) -> Report {
         detail: String::new(),
         failure_mode: "keys answer from memory, then 503; admin writes answer 503",
     }];
+    if let Some(counters) = &admin.counters {
+        let answered = counters.answers().await;
+        dependencies.push(Dependency {
+            name: "counters".to_owned(),
+            state: if answered.is_ok() { "up" } else { "down" },
+            detail: answered.err().unwrap_or_default(),
+            failure_mode: "each limit does what its `on_store_failure` says: count here, refuse with 503, or let pass",
+        });
+    }
     for source in admin.jwks.status() {
         dependencies.push(Dependency {
             state: if source.fetched_at.is_some() && source.last_error.is_none() { "up" } else { "down" },

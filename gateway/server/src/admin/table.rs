@@ -5,7 +5,8 @@ use axum::middleware::from_fn_with_state;
 
 use super::operation::{Facts, Operation};
 use super::{
-    Admin, audit, backups, decisions, frame, keys, openapi, policies, revisions, revocations, sessions, status,
+    Admin, audit, backups, decisions, frame, keys, openapi, policies, replicas, revisions, revocations, sessions,
+    status,
 };
 
 /// In the order of the document.
@@ -20,6 +21,7 @@ pub(super) fn operations() -> Vec<Operation> {
         backups::operations(),
         policies::operations(),
         revisions::operations(),
+        replicas::operations(),
         status::operations(),
     ]
     .into_iter()

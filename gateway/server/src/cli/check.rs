@@ -1,13 +1,17 @@
 //! `check`: is it right, before it is live? The code of start-up, up to the point where it would bind.
 
+mod in_force;
+
+use std::sync::Arc;
+
 use serde_json::json;
 
 use super::{ConfigArg, FINE, Format, WRONG};
-use crate::control::compile;
+use crate::control::{Compiled, Compiler};
 use crate::world::clock::SystemClock;
 use crate::world::files::Disk;
-use portcullis_core::config::{ControlSource, load, render};
-use portcullis_core::ports::Clock as _;
+use in_force::{Checked, Unchecked};
+use portcullis_core::config::{ConfigError, render};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -23,74 +27,84 @@ pub(super) fn check(args: &Args, format: Format) -> u8 {
         Ok(tickets) => tickets,
         Err(error) => return super::complain(&error),
     };
-    let now = SystemClock::start().now().wall;
-    match compile(&args.config.config, &Disk::default(), &tickets, now) {
-        Ok(compiled) => {
-            let snapshot = &compiled.published.snapshot;
-            let mut findings: Vec<String> = compiled.warnings.iter().map(ToString::to_string).collect();
-            findings.extend(
-                snapshot
-                    .unguarded()
-                    .map(|route| format!("route `{route}`: its policies do not refuse (`authorize.mode`)")),
+    let runtime = match super::runtime(1) {
+        Ok(runtime) => runtime,
+        Err(error) => return super::complain(&error),
+    };
+    let (entry, clock) = (args.config.config.clone(), Arc::new(SystemClock::start()));
+    let compiler = Compiler { entry, source: Box::new(Disk::default()), tickets, clock };
+    let Checked { compiled, revision, warnings: mut findings, mut left_out } =
+        match in_force::look(&compiler, &runtime, args.offline) {
+            Ok(checked) => checked,
+            Err(Unchecked::Machine { warnings, left_out }) => {
+                return tell_of_the_machine(args, format, &warnings, &left_out);
+            }
+            Err(Unchecked::Wrong(errors)) => return wrong(&errors, format),
+        };
+    let Compiled { published, warnings, .. } = compiled;
+    let snapshot = &published.snapshot;
+    findings.extend(warnings.iter().map(ToString::to_string));
+    let unguarded = snapshot.unguarded();
+    findings.extend(unguarded.map(|route| format!("route `{route}`: its policies do not refuse (`authorize.mode`)")));
+    if args.offline {
+        left_out.extend(crate::world::needs_network(snapshot));
+    }
+    findings.extend(runtime.block_on(crate::world::unusable(snapshot)));
+    if !args.offline {
+        findings.extend(runtime.block_on(crate::world::unreachable(snapshot)));
+    }
+    match format {
+        Format::Text => {
+            tell(&findings, &left_out);
+            let of = revision.map_or_else(String::new, |number| format!(" revision {number} of the store:"));
+            println!(
+                "{}:{of} {} routes, {} policies, {} upstreams; version {}",
+                args.config.config.display(),
+                snapshot.routes().count(),
+                snapshot.policies().ids().count(),
+                published.peers.upstreams.len(),
+                snapshot.version
             );
-            let left_out = if args.offline { crate::world::needs_network(snapshot) } else { Vec::new() };
-            let runtime = match super::runtime(1) {
-                Ok(runtime) => runtime,
-                Err(error) => return super::complain(&error),
-            };
-            findings.extend(runtime.block_on(crate::world::unusable(snapshot)));
-            if !args.offline {
-                findings.extend(runtime.block_on(crate::world::unreachable(snapshot)));
-            }
-            match format {
-                Format::Text => {
-                    for finding in &findings {
-                        println!("warning: {finding}");
-                    }
-                    for what in &left_out {
-                        println!("left out: {what}");
-                    }
-                    println!(
-                        "{}: {} routes, {} policies, {} upstreams; version {}",
-                        args.config.config.display(),
-                        snapshot.routes().count(),
-                        snapshot.policies().ids().count(),
-                        compiled.published.peers.upstreams.len(),
-                        snapshot.version
-                    );
-                }
-                Format::Json => println!(
-                    "{}",
-                    json!({ "ok": true, "version": &*snapshot.version, "warnings": findings, "left_out": left_out })
-                ),
-            }
-            FINE
         }
-        // The store decides: of these files hold those parts alone that belong to the machine.
-        Err(_) if follows_the_store(&args.config.config) => {
-            let passed_over = "routes, policies and schemas, which come from the store";
-            match format {
-                Format::Text => {
-                    println!("left out: {passed_over}");
-                    println!("{}: what belongs to this machine is right", args.config.config.display());
-                }
-                Format::Json => {
-                    println!("{}", json!({ "ok": true, "version": null, "warnings": [], "left_out": [passed_over] }));
-                }
-            }
-            FINE
-        }
-        Err(errors) => {
-            match format {
-                Format::Text => eprint!("{}", render(&errors)),
-                Format::Json => println!("{}", json!({ "ok": false, "errors": errors })),
-            }
-            WRONG
-        }
+        Format::Json => println!(
+            "{}",
+            json!({
+                "ok": true, "version": &*snapshot.version, "revision": revision, "warnings": findings,
+                "left_out": left_out
+            })
+        ),
+    }
+    FINE
+}
+
+fn tell(findings: &[String], left_out: &[String]) {
+    for finding in findings {
+        println!("warning: {finding}");
+    }
+    for what in left_out {
+        println!("left out: {what}");
     }
 }
 
-/// Whether the file says so, and everything is right with it that the loader can see.
-fn follows_the_store(config: &std::path::Path) -> bool {
-    load(config, &Disk::default()).is_ok_and(|loaded| loaded.config.control.source == ControlSource::Store)
+/// The rest comes from the store, which was not asked.
+fn tell_of_the_machine(args: &Args, format: Format, findings: &[String], left_out: &[String]) -> u8 {
+    match format {
+        Format::Text => {
+            tell(findings, left_out);
+            println!("{}: what belongs to this machine is right", args.config.config.display());
+        }
+        Format::Json => println!(
+            "{}",
+            json!({ "ok": true, "version": null, "revision": null, "warnings": findings, "left_out": left_out })
+        ),
+    }
+    FINE
+}
+
+fn wrong(errors: &[ConfigError], format: Format) -> u8 {
+    match format {
+        Format::Text => eprint!("{}", render(errors)),
+        Format::Json => println!("{}", json!({ "ok": false, "errors": errors })),
+    }
+    WRONG
 }

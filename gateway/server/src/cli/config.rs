@@ -49,6 +49,11 @@ enum Verb {
         #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
         limit: u32,
     },
+    /// The gateways on the same store, and which revision each does; ends with 1 where they do not do the same.
+    Replicas {
+        #[command(flatten)]
+        reach: Reach,
+    },
     /// Put an older revision in force again; where files decide, until they change.
     Rollback {
         #[command(flatten)]
@@ -66,6 +71,7 @@ pub(super) fn config(args: Args, format: Format) -> u8 {
             Verb::Apply { reach, .. }
             | Verb::Diff { reach, .. }
             | Verb::History { reach, .. }
+            | Verb::Replicas { reach }
             | Verb::Rollback { reach, .. } => reach,
         };
         let change = match &args.verb {
@@ -74,7 +80,7 @@ pub(super) fn config(args: Args, format: Format) -> u8 {
                 Some((change::apply(file, how, note.as_deref())?, how))
             }
             Verb::Rollback { how, revision, .. } => Some((change::roll_back(*revision, how), how)),
-            Verb::Diff { .. } | Verb::History { .. } => None,
+            Verb::Diff { .. } | Verb::History { .. } | Verb::Replicas { .. } => None,
         };
         let client = AdminClient::reach(reach)?;
         if let Some((ask, how)) = change {
@@ -86,12 +92,13 @@ pub(super) fn config(args: Args, format: Format) -> u8 {
                 let most = usize::try_from(*limit).unwrap_or(usize::MAX);
                 client.list_first("/v1/config/revisions", most).await
             }
+            Verb::Replicas { .. } => client.call(&Ask::get("/v1/replicas")).await,
             Verb::Apply { .. } | Verb::Rollback { .. } => return Ok(FINE),
         };
         Ok(match answer {
             Ok(answer) => {
                 print(&args.verb, &answer, format);
-                FINE
+                if answer.get("agree") == Some(&Value::Bool(false)) { FINDING } else { FINE }
             }
             // What the gateway refuses is a finding.
             Err(error) => {
@@ -122,8 +129,28 @@ fn print(verb: &Verb, answer: &Value, format: Format) {
     match verb {
         Verb::Diff { .. } => members(answer, "files").for_each(lines),
         Verb::History { .. } => members(answer, "items").for_each(|revision| say(&line(revision))),
+        Verb::Replicas { .. } => members(answer, "items").for_each(|replica| say(&who(replica))),
         Verb::Apply { .. } | Verb::Rollback { .. } => {}
     }
+}
+
+fn who(replica: &Value) -> String {
+    let number = |name: &str| replica.get(name).and_then(Value::as_i64);
+    let at = |name: &str| Moment::from_seconds(number(name).unwrap_or_default()).rfc3339();
+    let mark = if replica.get("this") == Some(&Value::Bool(true)) { '*' } else { ' ' };
+    let hash: String = text(replica, "hash").chars().take(12).collect();
+    let revision = number("revision").map_or_else(|| "-".to_owned(), |number| number.to_string());
+    let faults = match number("pending_errors") {
+        None | Some(0) => String::new(),
+        Some(faults) => format!("  {faults} faults of what should be in force"),
+    };
+    let (host, id, state) = (text(replica, "host"), text(replica, "id"), text(replica, "state"));
+    format!(
+        "{mark} {revision:>5}  {hash}  {state:7}  {id}  {host}  {}  since {}, seen {}{faults}\n",
+        text(replica, "version"),
+        at("started_at"),
+        at("seen_at")
+    )
 }
 
 /// A file that is another, line by line.

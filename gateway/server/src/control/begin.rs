@@ -17,7 +17,7 @@ pub(crate) struct Begun {
 }
 
 /// How a revision that does not load is left behind.
-const WAY_OUT: &str = "mend what it needs of this machine, roll back on a replica that runs, or start with `control.source = \
+pub(crate) const WAY_OUT: &str = "mend what it needs of this machine, roll back on a replica that runs, or start with `control.source = \
                        \"files\"`";
 
 pub(crate) async fn begin(compiler: &Arc<Compiler>) -> Result<Begun, StartError> {

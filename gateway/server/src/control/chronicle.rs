@@ -105,11 +105,12 @@ impl Chronicle {
                 Ok(())
             }
             Ok(None) => {
-                publisher.complain(format!("revision {number} should be in force, and the store does not have it"));
+                complain(publisher, format!("revision {number} should be in force, and the store does not have it"))
+                    .await;
                 Ok(())
             }
             Err(error @ StoreError::Damaged(_)) => {
-                publisher.complain(format!("revision {number} should be in force: {error}"));
+                complain(publisher, format!("revision {number} should be in force: {error}")).await;
                 Ok(())
             }
             Err(error) => Err(error),
@@ -128,4 +129,10 @@ impl Chronicle {
         self.0.noted.store(Some(Arc::new(revision)));
         Ok(())
     }
+}
+
+/// A reload may be under way, and is waited for elsewhere.
+async fn complain(publisher: &Arc<Publisher>, message: String) {
+    let publisher = Arc::clone(publisher);
+    let _ = tokio::task::spawn_blocking(move || publisher.complain(message)).await;
 }

@@ -241,9 +241,7 @@ fn tls(
         .collect();
     let administrators = match administrators {
         None => Some(None),
-        Some(config) => {
-            clients(config, &mut |path: &Path| read_at(path, "server.admin_client_certificates")).map(Some)
-        }
+        Some(config) => clients(config, &mut |path: &Path| read_at(path, "server.admin_client_certificates")).map(Some),
     };
     let (materials, administrators) = (materials.into_iter().collect::<Option<Vec<_>>>()?, administrators?);
     let oldest = match config.min_version {

@@ -52,6 +52,22 @@ pub(crate) struct Publisher {
     source: ControlSource,
     /// One reload at a time.
     last: Mutex<Last>,
+    /// What of it others look at, who must not wait for a reload.
+    seen: ArcSwap<Seen>,
+}
+
+/// As it was when the last reload ended.
+struct Seen {
+    errors: Vec<ConfigError>,
+    files: String,
+    following: Option<u64>,
+}
+
+impl Seen {
+    fn of(last: &Last) -> Self {
+        let following = last.following.as_ref().map(|followed| followed.revision.number);
+        Self { errors: last.errors.clone(), files: last.files.clone(), following }
+    }
 }
 
 impl Publisher {
@@ -62,8 +78,9 @@ impl Publisher {
         metrics: Arc<Metrics>,
         subscribers: Vec<Subscriber>,
     ) -> Self {
-        let (source, last) = (last.machine.control().source, Mutex::new(last));
-        let publisher = Self { compiler, published, chronicle, metrics, subscribers, source, last };
+        let (source, seen) = (last.machine.control().source, ArcSwap::from_pointee(Seen::of(&last)));
+        let last = Mutex::new(last);
+        let publisher = Self { compiler, published, chronicle, metrics, subscribers, source, last, seen };
         publisher.metrics.reload(true);
         publisher.tell(&publisher.published.load());
         publisher
@@ -80,7 +97,7 @@ impl Publisher {
 
     /// What is wrong with what should be in force; empty while it is.
     pub(crate) fn pending_errors(&self) -> Vec<ConfigError> {
-        self.last().errors.clone()
+        self.seen.load().errors.clone()
     }
 
     /// What decides, for as long as the process runs.
@@ -90,8 +107,8 @@ impl Publisher {
 
     /// The hash of the machine's own files, and the revision that is followed.
     pub(crate) fn standing(&self) -> (String, Option<u64>) {
-        let last = self.last();
-        (last.files.clone(), last.following.as_ref().map(|followed| followed.revision.number))
+        let seen = self.seen.load();
+        (seen.files.clone(), seen.following)
     }
 
     /// Compiles texts as this machine would, and publishes nothing. Blocks.
@@ -122,19 +139,26 @@ impl Publisher {
             return ReloadOutcome::Unchanged;
         }
         last.following = Some(followed);
-        self.publish(&mut last)
+        let outcome = self.publish(&mut last);
+        self.seen.store(Arc::new(Seen::of(&last)));
+        outcome
     }
 
     /// A revision that should be in force cannot be had at all.
     pub(crate) fn complain(&self, message: String) {
         tracing::error!(error = message, "a revision cannot be put in force, the old one stays");
         self.metrics.reload(false);
-        self.last().errors = vec![ConfigError::of_file(&self.compiler.entry, message)];
+        let mut last = self.last();
+        last.errors = vec![ConfigError::of_file(&self.compiler.entry, message)];
+        self.seen.store(Arc::new(Seen::of(&last)));
     }
 
     /// Reads everything again. Blocks for as long as compiling takes.
     pub(crate) fn reload(&self) -> ReloadOutcome {
-        self.publish(&mut self.last())
+        let mut last = self.last();
+        let outcome = self.publish(&mut last);
+        self.seen.store(Arc::new(Seen::of(&last)));
+        outcome
     }
 
     fn last(&self) -> MutexGuard<'_, Last> {

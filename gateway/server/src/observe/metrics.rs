@@ -33,6 +33,7 @@ pub(crate) struct Metrics {
     pub(crate) reload_succeeded: IntGauge,
     pub(crate) reload_time: Gauge,
     pub(crate) config: GaugeVec,
+    pub(crate) revision: IntGauge,
     pub(crate) certificate_expiry: GaugeVec,
     pub(crate) jwks_age: GaugeVec,
     expiring_keys: GaugeVec,
@@ -87,6 +88,7 @@ impl Metrics {
                     "when a configuration last came into force",
                 )?,
             )?,
+            revision: gauge("config_revision", "number of the revision in force; 0 while it has none yet")?,
             config: gauges("config_info", "the configuration in force", &["version"])?,
             certificate_expiry: gauges(
                 "certificate_not_after_timestamp_seconds",

@@ -81,8 +81,14 @@ pub(crate) async fn unreachable(snapshot: &Snapshot) -> Vec<String> {
     }
     if snapshot.sqlite_path().is_none() {
         asked.push(Box::pin(async move {
-            let inspected =
-                async { redis::RedisStore::inspect(redis::Places::of(snapshot.store().servers(), redis::COUNTER, snapshot.root())?).await };
+            let inspected = async {
+                redis::RedisStore::inspect(redis::Places::of(
+                    snapshot.store().servers(),
+                    redis::COUNTER,
+                    snapshot.root(),
+                )?)
+                .await
+            };
             let why = match timeout(PATIENCE, inspected).await {
                 Ok(Ok(risks)) if risks.is_empty() => return None,
                 Ok(Ok(risks)) => return Some(format!("store: {}", risks.join("; "))),

@@ -109,6 +109,26 @@ impl RedisCounters {
         self.0.breaker.state()
     }
 
+    /// Whether the server that is asked answers; for status.
+    ///
+    /// # Errors
+    /// Why not, in an operator's words.
+    pub(crate) async fn answers(&self) -> Result<(), String> {
+        let asked = async {
+            let mut node = self.0.way.node().await?;
+            let id = node.id;
+            let answer = node.query::<()>(&::redis::cmd("PING")).await;
+            if answer.is_err() {
+                self.0.way.discard(id);
+            }
+            answer
+        };
+        match timeout(CONNECT, asked).await {
+            Ok(answer) => answer.map_err(|error| link::told(&error)),
+            Err(_) => Err("no answer in time".to_owned()),
+        }
+    }
+
     /// Looks for the server now, on a connection of its own, with a second's time; for `check` and status.
     pub async fn reach(&self) -> Result<(), StoreDown> {
         match self.0.connect().await {

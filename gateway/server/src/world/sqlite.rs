@@ -71,6 +71,17 @@ impl Sqlite {
     /// holds the file; a damaged, foreign or newer file is refused untouched.
     pub fn open(path: &Path, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
         let connection = open::open(path).map_err(|error| OpenError::new(path, error))?;
+        Self::at(connection, path, clock)
+    }
+
+    /// The store as it is, for reading alone: nothing is made, written or brought to another format. `None` where it
+    /// would be.
+    pub(crate) fn open_to_read(path: &Path, clock: Arc<dyn Clock>) -> Result<Option<Self>, OpenError> {
+        let connection = open::to_read(path).map_err(|error| OpenError::new(path, error))?;
+        connection.map(|connection| Self::at(connection, path, clock)).transpose()
+    }
+
+    fn at(connection: rusqlite::Connection, path: &Path, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
         let ears = Arc::new(Ears::default());
         let desk = Desk::new(connection, Arc::clone(&ears));
         let (jobs, line) = sync_channel(LINE);

@@ -14,6 +14,7 @@ mod error;
 pub mod keys;
 mod migrate;
 mod record;
+pub mod replicas;
 pub mod revisions;
 pub mod revocations;
 pub mod sessions;
@@ -38,6 +39,7 @@ pub use keys::{Expiring, KeyPage, Keyring, NewKey, StoredKey, Word};
 pub(crate) use migrate::copy_live;
 pub use migrate::{Moved, Unmoved, migrate};
 pub use record::{Changed, Commit, Draft, Expect, Kind, Listing, Page, Record, Write};
+pub use replicas::{Replica, Replicas};
 pub use revisions::{Applied, Force, Origin, Overtaken, Pin, Revision, RevisionPage, Revisions, Standing, TextsKept};
 pub use revocations::{Revocation, RevocationList, RevocationPage};
 pub use sessions::{SessionList, SessionPage, StoredSession};
@@ -111,6 +113,7 @@ pub struct Stored {
     pub admin_key: AdminKey,
     pub answers: Answers,
     pub keys: Keyring,
+    pub replicas: Replicas,
     pub revisions: Revisions,
     pub revocations: RevocationList,
     pub sessions: SessionList,
@@ -129,9 +132,9 @@ impl Stored {
         let sessions = SessionList::new(Arc::clone(&store));
         let revocations = RevocationList::open(Arc::clone(&store)).await?;
         let signing = SigningKeys::new(Arc::clone(&store));
-        let revisions = Revisions::new(Arc::clone(&store));
+        let (replicas, revisions) = (Replicas::new(Arc::clone(&store)), Revisions::new(Arc::clone(&store)));
         let (admin_key, answers) = (AdminKey::new(Arc::clone(&store)), Answers::new(Arc::clone(&store)));
-        Ok(Self { admin_key, answers, keys, revisions, revocations, sessions, signing, store })
+        Ok(Self { admin_key, answers, keys, replicas, revisions, revocations, sessions, signing, store })
     }
 
     /// The records themselves, for what has no layer of its own here.

@@ -75,7 +75,8 @@ impl Places {
         }
         let authority = config.ca.map(|path| {
             let path = root.join(path);
-            std::fs::read(&path).map_err(|error| format!("`{section}.ca`: `{}` cannot be read: {error}", path.display()))
+            std::fs::read(&path)
+                .map_err(|error| format!("`{section}.ca`: `{}` cannot be read: {error}", path.display()))
         });
         let mut sentinel_access = RedisConnectionInfo::default();
         if let Some(password) = config.sentinel_password {

@@ -85,6 +85,25 @@ impl RedisStore {
     pub(crate) async fn open(places: Places, patience: Patience, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
         let link = Link::new(places, Arc::clone(&clock), Handle::current());
         let format = link.read(START, |node| async move { format(node).await }).await?;
+        Self::at(link, format, patience, clock).await
+    }
+
+    /// As [`Self::open`], to be read alone: nothing is written. `None` where nothing ever was.
+    pub(crate) async fn open_to_read(
+        places: Places,
+        patience: Patience,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Option<Self>, StoreError> {
+        let link = Link::new(places, Arc::clone(&clock), Handle::current());
+        let asking =
+            |mut node: Node| async move { node.query(::redis::cmd("GET").arg(format!("{PREFIX}format"))).await };
+        match link.read::<Option<i64>, _>(PATIENT, asking).await? {
+            None => Ok(None),
+            Some(format) => Self::at(link, format, patience, clock).await.map(Some),
+        }
+    }
+
+    async fn at(link: Arc<Link>, format: i64, patience: Patience, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
         if format > FORMAT {
             return Err(StoreError::Newer { found: format, known: FORMAT });
         }

@@ -41,8 +41,18 @@ pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
 
 /// Whether a file that is there could be opened, without writing to it. One that is not there will be made.
 pub(super) fn inspect(path: &Path) -> Result<(), StoreError> {
+    look(path).map(|_| ())
+}
+
+/// A file that is there and has this version's format, for reading alone.
+pub(super) fn to_read(path: &Path) -> Result<Option<Connection>, StoreError> {
+    Ok(look(path)?.filter(|(found, _)| *found == KNOWN).map(|(_, connection)| connection))
+}
+
+/// A file that is there and not empty, with its format.
+fn look(path: &Path) -> Result<Option<(i64, Connection)>, StoreError> {
     if !path.exists() {
-        return Ok(());
+        return Ok(None);
     }
     // Without a log beside it nobody writes the file, and nothing is made beside it for a look.
     let mut log = path.as_os_str().to_owned();
@@ -52,14 +62,14 @@ pub(super) fn inspect(path: &Path) -> Result<(), StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
     let connection = Connection::open_with_flags(url, flags)?;
     connection.busy_timeout(PATIENCE)?;
-    match (format(&connection)?, mark(&connection)?, is_empty(&connection)?) {
-        (0, 0, true) => return Ok(()),
+    let format = match (format(&connection)?, mark(&connection)?, is_empty(&connection)?) {
+        (0, 0, true) => return Ok(None),
         (found, OURS, _) if found > KNOWN => return Err(StoreError::Newer { found, known: KNOWN }),
-        (1.., OURS, _) => {}
+        (found @ 1.., OURS, _) => found,
         _ => return Err(StoreError::Foreign),
-    }
+    };
     let check: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
-    if check == "ok" { Ok(()) } else { Err(StoreError::Damaged(check)) }
+    if check == "ok" { Ok(Some((format, connection))) } else { Err(StoreError::Damaged(check)) }
 }
 
 /// Whether a file that is there can be written: where it cannot, `SQLite` opens it all the same, and fails at the first

@@ -21,6 +21,8 @@ pub enum Kind {
     Lease,
     /// What there is one of.
     Meta,
+    /// What a replica says of itself; means nothing in another store.
+    Replica,
     /// A configuration that was applied.
     Revision,
     /// Its texts, by its id.
@@ -34,12 +36,13 @@ pub enum Kind {
 }
 
 impl Kind {
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::ApiKey,
         Self::Idempotency,
         Self::KeyUsage,
         Self::Lease,
         Self::Meta,
+        Self::Replica,
         Self::Revision,
         Self::RevisionText,
         Self::Revocation,
@@ -56,6 +59,7 @@ impl Kind {
             Self::KeyUsage => "key_usage",
             Self::Lease => "lease",
             Self::Meta => "meta",
+            Self::Replica => "replica",
             Self::Revision => "revision",
             Self::RevisionText => "revision_text",
             Self::Revocation => "revocation",

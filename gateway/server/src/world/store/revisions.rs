@@ -123,7 +123,7 @@ const REMOVED: u64 = 16;
 impl Revisions {
     pub const LONGEST_PAGE: u64 = 200;
 
-    pub(super) fn new(store: Arc<dyn Store>) -> Self {
+    pub(crate) fn new(store: Arc<dyn Store>) -> Self {
         Self(store)
     }
 
