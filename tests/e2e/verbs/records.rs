@@ -111,3 +111,24 @@ async fn a_new_admin_key_takes_the_place_of_the_old_one() {
     assert!(ran.stdout.trim().ends_with("data/admin.key") && !ran.stdout.contains("ptcl_"), "{ran:#?}");
     assert_eq!((status(&mut admin, &old).await, status(&mut admin, &site.admin_key()).await), (401, 200));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_password_of_a_store_stands_in_an_argument() {
+    let folder = tempfile::tempdir().unwrap();
+    let (server, refused) = (Redis::start_with(&["--save", "", "--requirepass", "hunter2"]).await, folder.path());
+    let url = |password: &str| format!("redis://:{password}@127.0.0.1:{}", server.port());
+    std::fs::write(folder.path().join("from.db"), "").unwrap();
+    for arguments in
+        [["--from", "sqlite:from.db", "--to", &url("hunter2")], ["--from", &url("hunter2"), "--to", "sqlite:b"]]
+    {
+        let ran = binary::run(refused, &[&["store", "migrate"][..], &arguments].concat()).await;
+        assert_eq!(ran.code, Some(2), "{ran:#?}");
+        assert!(ran.stderr.contains("a password on the command line is seen by others"), "{ran:#?}");
+        assert!(!ran.stderr.contains("hunter2"), "{ran:#?}");
+    }
+    let moving = ["store", "migrate", "--from", "sqlite:from.db", "--to", &url("${STORE_PASSWORD}")];
+    let unset = binary::run(refused, &moving).await;
+    assert!(unset.code == Some(2) && unset.stderr.contains("`STORE_PASSWORD` is not set"), "{unset:#?}");
+    let moved = binary::run_with(refused, &moving, &[("STORE_PASSWORD", "hunter2")]).await;
+    assert_eq!(moved.code, Some(0), "{moved:#?}");
+}

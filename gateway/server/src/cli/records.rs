@@ -33,10 +33,12 @@ enum StoreVerb {
     },
     /// Move everything into an empty store, and verify it. Stop the gateways before.
     Migrate {
-        /// `sqlite:PATH`, `redis://…` or `rediss://…`; as in the configuration when left out.
+        /// `sqlite:PATH`, `redis://…` or `rediss://…`, a password as `${NAME}`, a variable; as in the configuration when
+        /// left out.
         #[arg(long, value_name = "URL")]
         from: Option<String>,
-        /// `sqlite:PATH`, `redis://…` or `rediss://…`; as in the configuration when left out.
+        /// `sqlite:PATH`, `redis://…` or `rediss://…`, a password as `${NAME}`, a variable; as in the configuration when
+        /// left out.
         #[arg(long, value_name = "URL")]
         to: Option<String>,
         #[command(flatten)]
@@ -132,6 +134,30 @@ pub(super) fn done(work: impl Future<Output = Result<u8, String>>) -> u8 {
     done.unwrap_or_else(|error| complain(&error))
 }
 
+/// A URL with its variables. Arguments are seen by every process of the machine, and kept by shells: a password never
+/// stands in one.
+fn resolved(url: &str) -> Result<String, String> {
+    let credentials =
+        url.split_once("://").and_then(|(_, rest)| rest.rsplit_once('@')).map(|(credentials, _)| credentials);
+    let password = credentials.and_then(|text| text.split_once(':')).map(|(_, password)| password);
+    if password.is_some_and(|password| !(password.starts_with("${") && password.ends_with('}'))) {
+        let told = "a password on the command line is seen by others: write `${NAME}` in its place, in single quotes, and \
+                    set that variable, or name this store in the configuration and leave the argument out";
+        return Err(told.to_owned());
+    }
+    let (mut whole, mut rest) = (String::new(), url);
+    while let Some((before, name, after)) = rest.split_once("${").and_then(|(before, after)| {
+        let (name, after) = after.split_once('}')?;
+        Some((before, name, after))
+    }) {
+        let value = std::env::var(name).map_err(|_| format!("the variable `{name}` is not set"))?;
+        whole.push_str(before);
+        whole.push_str(&value);
+        rest = after;
+    }
+    Ok(whole + rest)
+}
+
 /// A store, and where its relative paths begin.
 pub(super) struct Place {
     config: StoreConfig,
@@ -162,6 +188,7 @@ impl Place {
         if !known {
             return Err("this names no known store: write `sqlite:PATH`, `redis://…` or `rediss://…`".to_owned());
         }
+        let url = &resolved(url)?;
         let root = std::env::current_dir().map_err(|error| error.to_string())?;
         Ok(Self { config: StoreConfig { url: Secret::new(url), ..StoreConfig::default() }, root })
     }
