@@ -4,10 +4,14 @@
 
 #[path = "contracts/counted_elsewhere.rs"]
 mod counted_elsewhere;
+#[path = "contracts/flat.rs"]
+mod flat;
 #[path = "contracts/outages.rs"]
 mod outages;
 #[path = "contracts/store.rs"]
 mod store;
+#[path = "contracts/tampered.rs"]
+mod tampered;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -9,6 +9,10 @@ use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehav
 use super::audit;
 use crate::world::store::{Commit, Draft, Expect, Kind, Listing, Page, Record, StoreError, Write};
 
+/// What a request waits for.
+pub(super) const ONE: &str = "SELECT id, version, body, tags, created_at, expires_at FROM records \
+                              WHERE kind = ?1 AND id = ?2 AND (expires_at IS NULL OR expires_at > ?3)";
+
 pub(super) fn read_all(
     connection: &mut Connection,
     kind: Kind,
@@ -17,10 +21,7 @@ pub(super) fn read_all(
 ) -> Result<Vec<Option<Record>>, StoreError> {
     // One transaction, so that all are of one instant.
     let reading = connection.transaction()?;
-    let mut query = reading.prepare_cached(
-        "SELECT id, version, body, tags, created_at, expires_at FROM records \
-         WHERE kind = ?1 AND id = ?2 AND (expires_at IS NULL OR expires_at > ?3)",
-    )?;
+    let mut query = reading.prepare_cached(ONE)?;
     ids.iter()
         .map(|id| Ok(query.query_row(params![kind.name(), &**id, now.micros()], |row| read(kind, row)).optional()?))
         .collect()

@@ -4,12 +4,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use portcullis_core::ports::RevokedTokens;
-use rusqlite::Connection;
+use rusqlite::types::Value;
+use rusqlite::{Connection, StatementStatus};
 
 use super::Sqlite;
 use crate::world::clock::SystemClock;
 use crate::world::store::tests::{ask, at, comes_true, key, open, place, remembered, store};
-use crate::world::store::{AuditVerdict, StoreError, Stored};
+use crate::world::store::{AuditVerdict, Commit, Draft, Expect, Kind, StoreError, Stored, Write};
 
 fn refusal(path: &Path) -> (StoreError, String) {
     match Sqlite::open(path, Arc::new(SystemClock::start())) {
@@ -241,4 +242,44 @@ async fn lets_nobody_change_the_audit_log_by_the_way() {
     for statement in ["UPDATE audit SET actor = 'mallory'", "DELETE FROM audit"] {
         assert!(other.execute_batch(statement).is_err(), "{statement}");
     }
+}
+
+#[test]
+fn is_on_disk_before_it_is_acknowledged() {
+    let (_folder, path) = place();
+    let connection = super::open::open(&path).unwrap();
+    let said =
+        |pragma: &str| connection.query_row(&format!("PRAGMA {pragma}"), [], |row| row.get::<_, Value>(0)).unwrap();
+    assert_eq!(said("journal_mode"), Value::Text("wal".to_owned()));
+    assert_eq!(said("synchronous"), Value::Integer(2), "FULL");
+}
+
+/// Counted in steps of the virtual machine, not in time.
+#[tokio::test]
+async fn a_key_is_as_near_among_many_as_among_few() {
+    let (_folder, path, store) = store().await;
+    let mut steps = Vec::new();
+    let mut there = 0;
+    for count in [100, 10_000] {
+        for first in (there..count).step_by(50) {
+            let writes = (first..first + 50).map(|number| {
+                let (kind, id) = (Kind::ApiKey, format!("key{number:06}").into());
+                let (tags, created_at) = (vec!["owner:a".into()], at(number));
+                let record = Draft { kind, id, body: "{}".into(), tags, created_at, expires_at: None };
+                Write::Put { record, expect: Expect::Absent }
+            });
+            store.records().commit(Commit { writes: writes.collect(), audit: None }).await.unwrap();
+        }
+        there = count;
+        let connection = Connection::open(&path).unwrap();
+        let mut query = connection.prepare(super::records::ONE).unwrap();
+        for number in [0, count / 2, count - 1] {
+            let id = format!("key{number:06}");
+            assert!(query.exists(rusqlite::params![Kind::ApiKey.name(), id, 0]).unwrap(), "{id}");
+            steps.push(query.reset_status(StatementStatus::VmStep));
+            assert_eq!(query.reset_status(StatementStatus::FullscanStep), 0);
+        }
+    }
+    let (least, most) = (*steps.iter().min().unwrap(), *steps.iter().max().unwrap());
+    assert!(least > 0 && most == least, "{steps:?}");
 }
