@@ -1,5 +1,8 @@
 //! Two gateways, two processes, one Redis: do they behave as one?
 
+mod moves;
+mod revisions;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;

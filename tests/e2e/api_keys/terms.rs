@@ -50,7 +50,12 @@ async fn limits_of_a_key_and_of_its_plan_hold_over_all_routes() {
     let clock = Arc::new(TestClock::default());
     let site = start(&clock).await;
     let mut client = site.h1().await;
-    for terms in [json!({ "limits": [{ "rate": "2/h" }] }), json!({ "plan": "free" })] {
+    for (terms, hours) in [
+        (json!({ "limits": [{ "rate": "2/h" }] }), 1),
+        (json!({ "limits": [{ "rate": "2/d" }] }), 24),
+        (json!({ "limits": [{ "rate": "2/month" }] }), 30 * 24),
+        (json!({ "plan": "free" }), 1),
+    ] {
         let mut wanted = json!({ "name": "k", "roles": ["readers"] });
         wanted.as_object_mut().unwrap().extend(terms.as_object().unwrap().clone());
         let key = make(&site, &wanted).await;
@@ -60,7 +65,11 @@ async fn limits_of_a_key_and_of_its_plan_hold_over_all_routes() {
         let refused = client.get("/", shown).await;
         assert_eq!(refused.problem(), (429, "rate_limited".to_owned()), "{terms}");
         assert!(refused.header("retry-after").is_some());
-        clock.advance(Duration::from_hours(1));
+        // Two in that time are one in half of it.
+        let half = Duration::from_mins(30 * hours);
+        clock.advance(half.checked_sub(Duration::from_secs(1)).unwrap());
+        assert_eq!(client.get("/", shown).await.status, 429, "{terms}");
+        clock.advance(Duration::from_secs(1));
         assert_eq!(client.get("/", shown).await.status, 200, "{terms}");
     }
 }
