@@ -1,7 +1,11 @@
 //! Who may speak to the admin API, and from where?
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use portcullis_tests::binary;
 use portcullis_tests::client::Client;
+use portcullis_tests::clock::TestClock;
 use portcullis_tests::program::Program;
 use portcullis_tests::site::{Setup, Site};
 use serde_json::json;
@@ -72,6 +76,15 @@ async fn the_admin_key_is_for_its_owner_alone_and_outlives_a_restart() {
     assert_eq!(mode & 0o777, 0o600);
     let operator = operator(&site);
     let site = site.restart(|_| {}).await.map_err(|(error, _)| error).unwrap();
+    assert_eq!(site.admin().await.get("/v1/status", &[("authorization", &operator)]).await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_admin_key_never_ends_by_itself() {
+    let clock = Arc::new(TestClock::default());
+    let site = Setup::new().route("home", "GET /", "read", "").clock(&clock).start().await;
+    clock.advance(Duration::from_hours(24 * 365 * 20));
+    let operator = operator(&site);
     assert_eq!(site.admin().await.get("/v1/status", &[("authorization", &operator)]).await.status, 200);
 }
 

@@ -13,6 +13,7 @@ use portcullis_core::ports::{Clock, Counters};
 use portcullis_core::units::Span;
 use portcullis_server::world::clock::SystemClock;
 use portcullis_server::world::redis::{RedisCounters, TimeSource};
+use portcullis_tests::redis::Redis;
 use portcullis_tests::redis::topology::{Cluster, Watched};
 use portcullis_tests::within;
 use tokio::runtime::Handle;
@@ -147,4 +148,28 @@ async fn sentinels_name_another_server_and_counting_goes_on_there() {
     assert!(failed, "nobody could be asked while the servers changed");
     // The first answer was one more; each failure may have been one that nobody was told of.
     assert!((MOST / 2..MOST).contains(&had), "{had}: the new server knows what had been had");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn counts_over_tls_as_a_user_and_trusts_no_server_that_nobody_vouches_for() {
+    portcullis_server::world::install_crypto();
+    let folder = tempfile::tempdir().unwrap();
+    let (ca, cert, key) = portcullis_tests::redis::certificates(folder.path());
+    let [authority, cert, key] = [&ca, &cert, &key].map(|path| path.display().to_string());
+    let settings = ["--save", "", "--tls-port", "{port}", "--tls-cert-file", &cert, "--tls-key-file", &key];
+    let settings = [&settings[..], &["--tls-ca-cert-file", &authority, "--tls-auth-clients", "no"]].concat();
+    let user = ["--user", "gateway", "on", ">hunter2", "~ptcl:*", "+@all", "--user", "default", "off"];
+    let server = Redis::start_with(&[&settings[..], &user].concat()).await;
+    let url = format!("rediss://gateway:hunter2@127.0.0.1:{}", server.tls_port());
+    let timeout = Span(Duration::from_secs(5));
+    let config = CountersConfig { url: Secret::new(&url), ca: Some(ca), timeout, ..CountersConfig::default() };
+    let now = SystemClock::start().now();
+    assert_eq!(one(&open(&config), &["key"], now).await, Some(true));
+    let wrong = CountersConfig { url: Secret::new(url.replace("hunter2", "hunter3")), ..config.clone() };
+    let nobody = CountersConfig { ca: None, ..config };
+    for config in [wrong, nobody] {
+        let counters = open(&config);
+        assert!(counters.reach().await.is_err());
+        assert_eq!(one(&counters, &["key"], now).await, None);
+    }
 }

@@ -282,3 +282,15 @@ async fn shows_a_user_over_tls_and_refuses_servers_that_nobody_vouches_for() {
         assert!(!error.contains("hunter"), "{error}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_newer_version_has_written_is_refused_and_left_alone() {
+    let server = Redis::start().await;
+    let mut behind = server.behind().await;
+    redis::cmd("SET").arg("ptcl:{store}:format").arg(99).query_async::<()>(&mut behind).await.unwrap();
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
+    let error = world::open(&config(&server.url()), Path::new("."), &clock).await.map(|_| ()).unwrap_err();
+    assert!(error.contains("it has format 99, and this version knows no format above 1"), "{error}");
+    let keys: Vec<String> = redis::cmd("KEYS").arg("*").query_async(&mut behind).await.unwrap();
+    assert_eq!(keys, ["ptcl:{store}:format"]);
+}
