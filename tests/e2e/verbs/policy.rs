@@ -173,6 +173,16 @@ async fn diff_finds_whoever_may_do_more() {
     assert!(ran.stdout.starts_with("narrows  health for no credential: allow -> deny"), "{}", ran.stdout);
     let ran = here(&["policy", "diff", ".", "."]).await;
     assert_eq!((ran.code, ran.stdout.as_str()), (Some(0), "nobody may do more or less\n"));
+    let ran = here(&["policy", "diff", "policies", "nowhere"]).await;
+    assert!(ran.stderr.starts_with("`nowhere` does not exist: name a configuration file"), "{}", ran.stderr);
+    assert_eq!(ran.code, Some(2));
+    std::fs::write(narrower.path().join("policies/public.cedar"), "permit (").unwrap();
+    let ran = here(&["policy", "diff", "policies", &folder]).await;
+    assert!(
+        ran.stderr.starts_with(&format!("{folder}/public.cedar:1:")),
+        "what is wrong is where it is: {}",
+        ran.stderr
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -194,6 +204,7 @@ async fn fmt_checks_before_it_writes() {
     std::fs::write(&file, before.replace('\n', "\n\n")).unwrap();
     let ran = policy(folder.path(), &["fmt", "--check"]).await;
     assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), "policies/public.cedar\n"));
+    assert!(ran.stderr.contains("`portcullis policy fmt` does"), "{}", ran.stderr);
     assert_eq!(policy(folder.path(), &["fmt"]).await.code, Some(0));
     assert_eq!(std::fs::read_to_string(&file).unwrap(), before);
     std::fs::write(&file, "permit (").unwrap();

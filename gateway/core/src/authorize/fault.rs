@@ -1,6 +1,10 @@
 //! What is wrong with the operator's policies or schema, and where.
 
+mod remedy;
+
 use miette::Diagnostic;
+
+pub(super) use remedy::of_schema;
 
 /// One text of the policy folder.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -70,12 +74,14 @@ impl PolicyFault {
         if let Some(expected) = label.as_ref().and_then(|label| label.label()) {
             message = format!("{message}: {expected}");
         }
+        let said = diagnostic.help().map(|help| help.to_string());
+        let help = remedy::of(&message, said.as_deref()).or(said);
         Self {
             file: file.to_owned(),
             offset: label.as_ref().map(miette::LabeledSpan::offset),
             len: label.as_ref().map_or(0, miette::LabeledSpan::len),
-            message,
-            help: diagnostic.help().map(|help| help.to_string()),
+            message: remedy::plain(message),
+            help,
         }
     }
 }

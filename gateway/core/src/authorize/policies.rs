@@ -15,7 +15,7 @@ use cedar_policy::{
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::fault::{PolicyFault, Source};
+use super::fault::{PolicyFault, Source, of_schema};
 use super::principal::{Kept, Principals};
 use super::settled::Settled;
 use super::shapes::Shapes;
@@ -203,7 +203,10 @@ struct Described {
 type Typed = (Described, Shapes, Principals);
 
 fn read_schema(source: &Source, kept: Kept, warnings: &mut Vec<PolicyFault>) -> Result<Typed, Vec<PolicyFault>> {
-    let cedar = |error: cedar_policy::CedarSchemaError| PolicyFault::from_cedar(&source.file, &error);
+    let cedar = |error: cedar_policy::CedarSchemaError| {
+        let faults = PolicyFault::from_cedar(&source.file, &error).into_iter();
+        faults.map(|fault| of_schema(fault, &source.text)).collect::<Vec<_>>()
+    };
     if let Some(found) = depth::too_deep(&source.text, depth::Text::Schema) {
         let fault = PolicyFault::new(&source.file, found.message).at(Some((found.at, 1))).help(found.help);
         return Err(vec![fault]);

@@ -14,6 +14,7 @@ pub use whole::run_whole;
 
 use super::fault::{PolicyFault, Source};
 use super::policies::{Compiled, Policies};
+use crate::near::did_you_mean;
 
 /// What the cases showed.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -103,6 +104,11 @@ impl Policies {
 fn run(compiled: &Compiled, case: Case, touched: &mut HashSet<String>) -> Result<Vec<String>, String> {
     let schema = &compiled.schema;
     let action = uid("action", &case.request.action)?;
+    if compiled.actions.get(&action).is_none() {
+        let known: Vec<String> = schema.actions().map(ToString::to_string).collect();
+        let known: Vec<&str> = known.iter().map(String::as_str).collect();
+        return Err(format!("the schema has no action `{action}`: {}", did_you_mean(&action.to_string(), &known)));
+    }
     // Cases are the operator's own; JSON that a client sent never takes this road.
     let context = Context::from_json_value(case.request.context, Some((schema, &action)))
         .map_err(|error| format!("`context`: {}", whole_story(&error)))?;
@@ -160,7 +166,10 @@ fn whole_story(error: &dyn std::error::Error) -> String {
 fn unreadable(source: &Source, error: &serde_json::Error) -> PolicyFault {
     let line_start: usize = source.text.split_inclusive('\n').take(error.line().saturating_sub(1)).map(str::len).sum();
     let offset = (line_start + error.column().saturating_sub(1)).min(source.text.len());
-    PolicyFault::new(&source.file, format!("not a list of cases: {error}"))
+    // The place is told apart.
+    let told = error.to_string();
+    let told = told.split(" at line ").next().unwrap_or(&told);
+    PolicyFault::new(&source.file, format!("not a list of cases: {told}"))
         .at(Some((offset, 0)))
         .help("a case is `{\"name\", \"request\": {\"principal\", \"action\", \"resource\", \"context\"}, \"entities\", \"decision\", \"reason\", \"num_errors\"}`")
 }

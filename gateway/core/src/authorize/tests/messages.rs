@@ -37,14 +37,42 @@ fn says_where_a_policy_cannot_be_read() {
         "#);
 }
 
+/// What people write who do not know Cedar yet.
+#[test]
+fn says_how_to_write_what_was_meant() {
+    let schema = "entity Group; entity User in [Group] { level?: Long }; entity Order; action \"read\";
+        action \"get\" in [\"read\"] appliesTo { principal: [User], resource: [Order] };";
+    let mut all = String::new();
+    for policy in [
+        r#"permit (principal in [Group::"a", Group::"b"], action, resource);"#,
+        "permit (principal, action == get, resource);",
+        "permit (principal, action == \"get\", resource);",
+        "permit (principal, action, resource) when { true and false };",
+        "permit (principal, action, resource) when { principal in \"writers\" };",
+        "permit (principal, action, resource) when { principal == \"alice\" };",
+        "# a comment\npermit (principal, action, resource);",
+        "permit (principal, action, resource) when { principal.role == \"x\" };",
+        "permit (principal, action, resource) when { context.ip.isLoopback() };",
+        "permit (principal, action, resource) when { principal has email };",
+    ] {
+        all.push_str(&told(schema, policy));
+    }
+    for schema in
+        [schema.replace("[Order]", "[Ordr]"), schema.replace("action \"read\";", ""), schema.replace("Long", "Lng")]
+    {
+        all.push_str(&told(&schema, PERMIT));
+    }
+    insta::assert_snapshot!(all);
+}
+
 #[test]
 fn says_where_a_schema_cannot_be_read() {
     insta::assert_snapshot!(told("entity User {\n  level Long\n};", PERMIT), @r#"
         schema.cedarschema:2:9: error parsing schema: unexpected token `Long`: expected `:` or `?`
         "#);
     insta::assert_snapshot!(told("entity User { level: Lng };", PERMIT), @r#"
-        schema.cedarschema:1:22: failed to resolve type: Lng
-          `Lng` has not been declared as a common or entity type
+        schema.cedarschema:1:22: the schema declares no type `Lng`
+          did you mean `Long`?
         "#);
 }
 
@@ -75,7 +103,7 @@ fn says_every_way_in_which_a_policy_does_not_fit_its_schema() {
         policies/a.cedar:6:1: for policy `never`, unable to find an applicable action given the policy scope constraints
           it can never apply: compare its principal, action and resource with `appliesTo` in the schema, or remove it
         policies/a.cedar:7:1: for policy `idle`, policy is impossible: the policy expression evaluates to false for all valid requests
-          it can never apply: compare its principal, action and resource with `appliesTo` in the schema, or remove it
+          no request fulfils it: it asks for what no caller or resource here has, or for both of two things that exclude each other; mend or remove it
         "#
     );
 }

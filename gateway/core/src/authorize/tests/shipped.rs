@@ -162,6 +162,6 @@ fn says_why_cases_fail() {
     assert_eq!(report.untouched.len(), 4);
     let faults = shipped().run_cases(&[source("a.json", "[{\"nam\": 1}]")]).unwrap_err();
     insta::assert_snapshot!(faults[0].message, @r#"
-        not a list of cases: unknown field `nam`, expected one of `name`, `request`, `entities`, `decision`, `reason`, `num_errors` at line 1 column 7
+        not a list of cases: unknown field `nam`, expected one of `name`, `request`, `entities`, `decision`, `reason`, `num_errors`
         "#);
 }

@@ -205,6 +205,25 @@ fn judges_formats_and_both_drafts() {
     let mail = compiled(json!({ "format": "email" }));
     check(&mail, json!("nobody"), &[("", "format", "must be a valid `email`")]);
     check(&mail, json!("a@example.com"), &[]);
+    for (format, good, bad) in [
+        ("date-time", "2026-01-31T12:00:00Z", "2026-02-30T12:00:00Z"),
+        ("date", "2026-01-31", "2026-1-31"),
+        ("uuid", "2eb8aa08-aa98-11ea-b4aa-73b441d16380", "2eb8aa08aa9811eab4aa73b441d16380"),
+        ("email", "a@example.com", "@example.com"),
+        ("uri", "https://example.com/a?b#c", "//example.com"),
+        ("ipv4", "192.0.2.1", "192.0.2.01"),
+        ("ipv6", "2001:db8::1", "2001:db8:::1"),
+        ("hostname", "a.example.com", "-a.example.com"),
+    ] {
+        // Draft 7 knows no `uuid`.
+        let seven = (format != "uuid").then_some(SEVEN);
+        for dialect in seven.into_iter().chain(["https://json-schema.org/draft/2020-12/schema"]) {
+            let schema = compiled(json!({ "$schema": dialect, "format": format }));
+            check(&schema, json!(good), &[]);
+            check(&schema, json!(bad), &[("", "format", &format!("must be a valid `{format}`"))]);
+            check(&schema, json!(7), &[]);
+        }
+    }
     check(&compiled(json!({ "type": "integer", "format": "int32" })), json!(5), &[]);
     let seven = compiled(json!({ "$schema": SEVEN, "items": [{ "type": "string" }], "additionalItems": false }));
     check(&seven, json!([1]), &[("/0", "type", "must be of type string")]);

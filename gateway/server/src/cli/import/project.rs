@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use portcullis_core::authorize;
 use portcullis_core::config::{Config, load, render};
 use portcullis_core::openapi::{Artefacts, Blocks, Certificates, Kept, Responses, Tokens, Wishes};
 
@@ -118,7 +119,10 @@ impl Project {
         let schema = ("policies/schema.cedarschema".to_owned(), SCHEMA.to_owned());
         for (path, text) in artefacts.begun.iter().chain([&schema]) {
             if self.read(path)?.is_none() {
-                self.put(path, text, &mut written)?;
+                // So that `policy fmt --check` has nothing to say of what nobody has touched.
+                let policies = Path::new(path).extension().is_some_and(|extension| extension == "cedar");
+                let formatted = if policies { authorize::format(text).ok() } else { None };
+                self.put(path, formatted.as_ref().unwrap_or(text), &mut written)?;
             }
         }
         Ok(written)

@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use portcullis_core::authorize::{Change, Direction, differences};
-use portcullis_core::snapshot::Snapshot;
+use portcullis_core::snapshot::{self, Snapshot};
 use serde_json::json;
 
-use super::{Done, Instead, compile, compile_from};
-use crate::cli::{ConfigArg, FINDING, FINE, Format};
+use super::{Done, Instead, compile, wrong};
+use crate::cli::{ConfigArg, FINDING, FINE, Format, complain};
 use crate::world::files::Disk;
 
 #[derive(Debug, clap::Args)]
@@ -57,7 +57,19 @@ fn side(path: &Path, config: &Path) -> Result<Arc<Snapshot>, u8> {
     if inside.is_file() {
         return compile(&inside);
     }
+    if !path.is_dir() {
+        return Err(complain(&format!(
+            "`{}` does not exist: name a configuration file, a folder with `config/portcullis.toml` in it, or a folder of policies",
+            path.display()
+        )));
+    }
     // The routes of the configuration, with the policies of this folder.
-    let own = compile(config)?.policy_folder();
-    compile_from(config, &Instead { disk: Disk::default(), of: own, stands: path })
+    let of = compile(config)?.policy_folder();
+    let instead = Instead { disk: Disk::default(), of, stands: path };
+    snapshot::compile(config, &instead).map(|built| built.snapshot).map_err(|mut errors| {
+        for error in &mut errors {
+            error.file = instead.place(&error.file);
+        }
+        wrong(&errors)
+    })
 }

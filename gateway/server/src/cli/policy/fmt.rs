@@ -48,5 +48,9 @@ pub(super) fn fmt(args: &Args) -> Done {
                 .map_err(|error| complain(&format!("{}: cannot be written: {error}", path.display())))?;
         }
     }
-    Ok(if args.check && changed > 0 { FINDING } else { FINE })
+    if args.check && changed > 0 {
+        eprintln!("not as the formatter writes them: `portcullis policy fmt` does");
+        return Ok(FINDING);
+    }
+    Ok(FINE)
 }

@@ -37,8 +37,10 @@ pub(super) fn test(args: &Args, format: Format) -> Done {
         Some(folder) => (None, folder.clone()),
     };
     let mut files = Vec::new();
-    cases(&folder, DEEPEST, &mut files)
-        .map_err(|error| complain(&format!("the folder of cases `{}` cannot be read: {error}", folder.display())))?;
+    cases(&folder, DEEPEST, &mut files).map_err(|error| {
+        let how = "make it, and write a case as docs/policies.md shows";
+        complain(&format!("the folder of cases `{}` cannot be read: {error}; {how}", folder.display()))
+    })?;
     files.sort();
     if files.is_empty() {
         return Err(complain(&format!(
