@@ -2,7 +2,8 @@
 //! busy, with what is on record in `instructions.txt`.
 //!
 //! `cargo bench -p portcullis-core --bench instructions`; `-- --record` writes the record anew. Fails where a way takes
-//! more than a twentieth more than on record, and where a thousand routes cost more than half as much again as ten.
+//! more than a twentieth more than on record, where a thousand routes cost more than half as much again as ten, and where policies
+//! that cannot apply to a route make it dearer.
 //! Another compiler makes other code, and another processor other ways through it: then, and where there is no valgrind,
 //! it says so and compares nothing.
 
@@ -20,7 +21,7 @@ use std::process::{Command, ExitCode};
 
 use http::Method;
 
-use cases::{Case, cases, snapshot, snapshot_of, travel, unlimited};
+use cases::{Case, cases, snapshot, snapshot_of, travel, unlimited, with_policies};
 use ground::{Asked, Ground};
 
 /// Times that a way is gone before it is counted, and while it is.
@@ -29,6 +30,9 @@ const COUNTED: u32 = 1000;
 
 /// Ways over many routes, with their number.
 const SCALES: [(&str, usize); 2] = [("ten_routes", 10), ("thousand_routes", 1_000)];
+
+/// Ways beside so many policies that can never apply there.
+const BESIDE: [(&str, usize); 2] = [("beside_5_policies", 5), ("beside_500_policies", 500)];
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -72,6 +76,11 @@ fn main() -> ExitCode {
         println!("a thousand routes cost more than half as much again as ten");
         worse = true;
     }
+    let [few, many] = BESIDE.map(|(name, _)| counted[name]);
+    if many * 20 > few * 21 {
+        println!("policies that cannot apply to a route make it dearer");
+        worse = true;
+    }
     if worse { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
@@ -86,14 +95,16 @@ fn counted_by_valgrind(travel: &dyn Fn()) {
 /// One way, many times.
 fn run(name: &str) {
     let scale = SCALES.iter().find(|(scale, _)| *scale == name);
+    let beside = BESIDE.iter().find(|(beside, _)| *beside == name);
     let ground = if scale.is_some() { unlimited() } else { Ground::usual() };
-    let (snapshot, case) = match scale {
-        Some((name, routes)) => {
-            let bearer = format!("Bearer {}", ground.token);
-            let asked = Asked::new(Method::GET, "/a0/1").with("authorization", &bearer);
-            (snapshot_of(*routes), Case { name, asked, refused: None })
-        }
-        None => (snapshot(), cases(&ground).into_iter().find(|case| case.name == name).unwrap()),
+    let known = |name, path| {
+        let asked = Asked::new(Method::GET, path).with("authorization", &format!("Bearer {}", ground.token));
+        Case { name, asked, refused: None }
+    };
+    let (snapshot, case) = match (scale, beside) {
+        (Some((name, routes)), _) => (snapshot_of(*routes), known(name, "/a0/1")),
+        (None, Some((name, policies))) => (with_policies(*policies, "many"), known(name, "/asked/1")),
+        (None, None) => (snapshot(), cases(&ground).into_iter().find(|case| case.name == name).unwrap()),
     };
     let once = || travel(&snapshot, &ground, &case);
     for _ in 0..WARM {
@@ -104,7 +115,8 @@ fn run(name: &str) {
 
 /// Instructions of each way, once.
 fn count() -> BTreeMap<String, u64> {
-    let names = cases(&Ground::usual()).into_iter().map(|case| case.name).chain(SCALES.map(|(name, _)| name));
+    let scales = SCALES.into_iter().chain(BESIDE).map(|(name, _)| name);
+    let names = cases(&Ground::usual()).into_iter().map(|case| case.name).chain(scales);
     names.map(|name| (name.to_owned(), count_one(name))).collect()
 }
 

@@ -9,17 +9,15 @@ mod ground;
 
 use std::fmt::Write as _;
 use std::hint::black_box;
-use std::sync::Arc;
 
 use bytes::Bytes;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use futures::FutureExt;
 use http::Method;
-use portcullis_core::snapshot::Snapshot;
 use portcullis_core::validate::{BodySchema, Limits};
 
-use cases::{ACTIONS, Case, ROUTES, cases, snapshot, snapshot_of, travel, unlimited};
-use ground::{Asked, Files, Ground, now};
+use cases::{Case, cases, snapshot, snapshot_of, travel, unlimited, with_policies};
+use ground::{Asked, Ground, now};
 
 fn decisions(criterion: &mut Criterion) {
     let (snapshot, ground) = (snapshot(), Ground::usual());
@@ -36,17 +34,6 @@ fn decisions(criterion: &mut Criterion) {
         group.bench_function(name, |bencher| bencher.iter(|| travel(&snapshot, &ground, &case)));
     }
     group.finish();
-}
-
-/// A snapshot with so many policies more that forbid `action`.
-fn with_policies(number: usize, action: &str) -> Arc<Snapshot> {
-    let mut policies = String::from("permit (principal in Group::\"demo|writers\", action, resource);");
-    for at in 0..number {
-        let _ =
-            write!(policies, "forbid (principal in Group::\"demo|g{at}\", action == Action::\"{action}\", resource);");
-    }
-    let page = "permit (principal == Anonymous::\"anonymous\", action == Action::\"home\", resource);";
-    Files::new(ROUTES, &format!("{policies}{page}"), ACTIONS).compile()
 }
 
 /// What policies cost that may apply, and those that cannot: the latter nothing.

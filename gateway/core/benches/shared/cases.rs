@@ -16,7 +16,7 @@ use portcullis_core::validate::BodyPlan;
 
 use crate::ground::{Asked, Files, Ground, Says, now};
 
-pub(crate) const ROUTES: &str = r#"
+const ROUTES: &str = r#"
 [[routes]]
 name = "home"
 match = "GET /"
@@ -58,7 +58,7 @@ body_schema = "order.json"
 guard = { rate = "1000000000/s", failures = "1000000000/s" }
 "#;
 
-pub(crate) const ACTIONS: &str = r#"
+const ACTIONS: &str = r#"
 action "home" appliesTo { principal: [Anonymous], resource: [App] };
 action "list", "limited", "many", "asked", "create" appliesTo { principal: [User, Client, ApiKey], resource: [App] };
 "#;
@@ -93,6 +93,17 @@ pub(crate) fn snapshot_of(routes: usize) -> Arc<Snapshot> {
         }
     }
     Files::new(&text, &policies, &actions).compile()
+}
+
+/// A snapshot with so many policies more that forbid `action`.
+pub(crate) fn with_policies(number: usize, action: &str) -> Arc<Snapshot> {
+    let mut policies = String::from("permit (principal in Group::\"demo|writers\", action, resource);");
+    for at in 0..number {
+        let _ =
+            write!(policies, "forbid (principal in Group::\"demo|g{at}\", action == Action::\"{action}\", resource);");
+    }
+    let page = "permit (principal == Anonymous::\"anonymous\", action == Action::\"home\", resource);";
+    Files::new(ROUTES, &format!("{policies}{page}"), ACTIONS).compile()
 }
 
 /// Where no limit is ever reached.
