@@ -2,16 +2,22 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
+use portcullis_core::config::StoreConfig;
 use portcullis_core::moment::Moment;
 use portcullis_core::ports::Clock;
+use portcullis_core::units::Span;
 use portcullis_server::world::clock::SystemClock;
 use portcullis_server::world::store::{Commit, Draft, Expect, Kind, Store, Stored, Write};
 use portcullis_server::world::{self};
 use portcullis_tests::redis::Redis;
 
-use super::store::config;
+/// As every other, but in no hurry: here it is counted what is asked, not how fast it is answered.
+fn config(url: &str) -> StoreConfig {
+    StoreConfig { timeout: Span(Duration::from_secs(5)), ..super::store::config(url) }
+}
 
 const LOOK_UPS: u64 = 20;
 
