@@ -226,12 +226,18 @@ fn read_schema(source: &Source, kept: Kept, warnings: &mut Vec<PolicyFault>) -> 
         Ok(schema) => schema,
         Err(_) => Schema::from_cedarschema_str(&source.text).map_err(cedar)?.0,
     };
-    let (json, _) = schema_str_to_json_with_resolved_types(&source.text).map_err(cedar)?;
-    let shapes = Shapes::read(&json)
+    let json = unresolved.unwrap_or_default();
+    // Resolving reads the text once more, which with thousands of actions takes a while.
+    let shapes = if Shapes::speaks_plainly(&json) {
+        Shapes::read(&json)
+    } else {
+        Shapes::read(&schema_str_to_json_with_resolved_types(&source.text).map_err(cedar)?.0)
+    };
+    let shapes = shapes
         .ok_or_else(|| vec![PolicyFault::new(&source.file, "the schema uses a type this gateway does not know")])?;
     let principals = Principals::read(&shapes, &source.file, kept)?;
     let actions = schema.action_entities().map_err(|error| vec![PolicyFault::new(&source.file, error.to_string())])?;
-    Ok((Described { schema, actions, json: unresolved.unwrap_or_default() }, shapes, principals))
+    Ok((Described { schema, actions, json }, shapes, principals))
 }
 
 /// One set of all policies; an id that comes twice is a fault of the second.

@@ -1,9 +1,13 @@
 //! The types a schema declares, in a form values can be fitted into.
 //!
-//! Cedar keeps its own form of a schema to itself; what is read here is its published JSON form
-//! with every name resolved.
+//! Cedar keeps its own form of a schema to itself; what is read here is its published JSON form with every name
+//! resolved, or, where there is no namespace, as it was written: then a name is a common type, an entity type, or one of
+//! Cedar's own, in this order (`resolve_type_references`, RFC 24 and 70).
 
-use std::collections::BTreeMap;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde_json::Value;
@@ -60,7 +64,13 @@ pub(super) struct EntityShape {
 const DEEPEST: usize = 64;
 
 impl Shapes {
-    /// Reads the JSON form of a schema. `None`: it has a part this gateway does not know.
+    /// Whether names need no resolving: there is no namespace that one could be in.
+    pub(super) fn speaks_plainly(schema: &Value) -> bool {
+        schema.as_object().is_some_and(|namespaces| namespaces.keys().all(String::is_empty))
+    }
+
+    /// Reads the JSON form of a schema, resolved or [plain](Self::speaks_plainly). `None`: it has a part this gateway
+    /// does not know.
     pub(super) fn read(schema: &Value) -> Option<Self> {
         let namespaces = schema.as_object()?;
         let mut reader = Reader::default();
@@ -68,6 +78,7 @@ impl Shapes {
             for (name, common) in members(definition, "commonTypes") {
                 reader.commons.insert(full_name(namespace, name), common);
             }
+            reader.entities.extend(members(definition, "entityTypes").map(|(name, _)| full_name(namespace, name)));
         }
         let mut shapes = Self::default();
         for (namespace, definition) in namespaces {
@@ -87,6 +98,7 @@ impl Shapes {
 #[derive(Default)]
 struct Reader<'a> {
     commons: BTreeMap<String, &'a Value>,
+    entities: BTreeSet<String>,
 }
 
 impl Reader<'_> {
@@ -120,6 +132,7 @@ impl Reader<'_> {
     fn named(&self, name: &str, depth: usize) -> Option<Shape> {
         match self.commons.get(name) {
             Some(common) => self.shape(common, depth),
+            None if self.entities.contains(name) => Some(Shape::Entity(name.to_owned())),
             None => builtin(name.strip_prefix("__cedar::").unwrap_or(name)),
         }
     }

@@ -89,6 +89,11 @@ impl Limit {
         Ok(Self { mode, rules, in_memory })
     }
 
+    /// Whether another route may share one of its limits.
+    pub fn may_share(&self) -> bool {
+        self.rules.iter().any(|rule| rule.named)
+    }
+
     /// The name of a limit that both routes share and say different things of; a snapshot refuses that.
     pub fn clash<'a>(&'a self, other: &Self) -> Option<&'a str> {
         let shared =

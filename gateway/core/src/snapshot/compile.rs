@@ -226,8 +226,9 @@ fn note_certificates(work: &mut Work<'_>, source: &dyn Source) {
 
 /// Two routes that name the same limit must mean the same limit.
 fn clashes(work: &mut Work<'_>, rules: &[super::Rules]) {
-    for (at, one) in rules.iter().enumerate() {
-        for other in rules.iter().take(at) {
+    let sharing: Vec<_> = rules.iter().enumerate().filter(|(_, rules)| rules.limit.may_share()).collect();
+    for (nth, &(at, one)) in sharing.iter().enumerate() {
+        for (_, other) in sharing.iter().take(nth) {
             if let Some(name) = one.limit.clash(&other.limit) {
                 let message = format!("limit `{name}` says something else in route `{}`", other.name);
                 let help = "limits of one name are one counter: make them equal, or name them apart";
