@@ -308,7 +308,7 @@ fn serve(
     stopped: &watch::Receiver<bool>,
 ) -> Vec<tokio::task::JoinHandle<()>> {
     let server = snapshot.server();
-    let proxy = Arc::new(engine(Passage { shared: Arc::clone(shared) }, server));
+    let proxy = Arc::new(engine(Passage::new(Arc::clone(shared)), server));
     let limits = Limits {
         handshake_timeout: server.handshake_timeout.0,
         header_timeout: server.header_timeout.0,

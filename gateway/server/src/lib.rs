@@ -10,6 +10,7 @@ pub mod demo;
 mod forward;
 mod login;
 mod observe;
+mod outbox;
 mod passage;
 mod respond;
 mod shared;

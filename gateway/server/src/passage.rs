@@ -5,6 +5,7 @@
 
 mod again;
 mod answered;
+mod attempt;
 mod body;
 mod decide;
 mod exchange;
@@ -14,6 +15,9 @@ mod me;
 mod outgoing;
 mod redirect;
 mod reserved;
+mod spans;
+mod straight;
+mod travel;
 mod unseen;
 
 use std::future::poll_fn;
@@ -26,32 +30,33 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::{HeaderValue, Version};
+use pingora::connectors::TransportConnector;
 use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::modules::http::HttpModules;
 use pingora::proxy::{FailToProxy, ProxyHttp, Session};
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorType, Result};
-use portcullis_core::framing::Stream;
-use portcullis_core::journey::{self, Granted, Permit, Turned};
+use portcullis_core::journey::{Permit, Turned};
 use portcullis_core::moment::Now;
 use portcullis_core::refusal::{Code, Refusal};
 use portcullis_core::trail::{End, Stage};
-use portcullis_core::validate::BodyPlan;
 use tokio::sync::OwnedSemaphorePermit;
 
 pub(crate) use redirect::Redirect;
 pub(crate) use unseen::tell_of_unseen;
 
-use crate::accept::{self, Arrival, Guard};
+use crate::accept::{self, Guard};
 use crate::control::Published;
-use crate::forward::{Failed, Patience, Upstream};
-use crate::login::{Place, Visit, clear_session};
-use crate::observe::{Ids, Recording};
+use crate::forward::{Patience, Upstream};
+use crate::observe::Recording;
 use crate::respond::{self, Envelope};
 use crate::shared::Shared;
 
 /// The gateway as Pingora sees it.
 pub(crate) struct Passage {
-    pub(crate) shared: Arc<Shared>,
+    shared: Arc<Shared>,
+    /// Connects to applications, without a pool.
+    connector: TransportConnector,
 }
 
 /// What one request carries with it.
@@ -108,6 +113,9 @@ impl ProxyHttp for Passage {
     /// Boxed, because Pingora moves it about, and its futures hold it several times.
     type CTX = Box<Ctx>;
 
+    /// No module is added to Pingora's own work.
+    fn init_downstream_modules(&self, _: &mut HttpModules) {}
+
     fn new_ctx(&self) -> Box<Ctx> {
         Box::default()
     }
@@ -150,11 +158,12 @@ impl ProxyHttp for Passage {
             .await
         };
         let turned = match travelled {
+            Ok(Ok(())) if straight::fits(session, ctx) => return self.straight(session, ctx).await.map(|()| true),
             Ok(Ok(())) if ctx.replay == body::Replay::InPlace && !answered::holds(ctx) => return Ok(false),
             Ok(Ok(())) => {
                 let inner = std::mem::take(ctx);
                 ctx.envelope = inner.envelope.clone();
-                return again::forward(session, inner).await.map(|()| true);
+                return Box::pin(again::forward(session, inner)).await.map(|()| true);
             }
             Ok(Err(turned)) => turned,
             Err(_) => Turned::Refused(Refusal::new(Code::InternalError).because("a stage panicked")),
@@ -195,8 +204,7 @@ impl ProxyHttp for Passage {
     }
 
     fn fail_to_connect(&self, _: &mut Session, _: &HttpPeer, ctx: &mut Box<Ctx>, mut e: Box<Error>) -> Box<Error> {
-        let retry =
-            failure::note(&self.shared, ctx, &e, Failed::Connecting) && ctx.may_retry() && ctx.has_another_target();
+        let retry = self.may_connect_again(ctx, &e);
         e.set_retry(retry);
         e
     }
@@ -209,14 +217,8 @@ impl ProxyHttp for Passage {
         ctx: &mut Box<Ctx>,
         reused: bool,
     ) -> Box<Error> {
-        let safe = session.req_header().method.is_safe();
-        let upstream_failed = failure::note(&self.shared, ctx, &e, Failed::Answering);
-        // INVARIANT: only safe methods are sent twice once the application may have seen them.
-        let unanswered = session.response_written().is_none() && !session.as_ref().retry_buffer_truncated();
-        let hung = matches!(e.etype(), ErrorType::ReadTimedout | ErrorType::WriteTimedout) || ctx.lost_patience();
-        // A kept connection may have been closed meanwhile, which says nothing about the target.
-        let elsewhere = reused || ctx.has_another_target();
-        e.set_retry(safe && upstream_failed && unanswered && !hung && elsewhere && ctx.may_retry());
+        let retry = self.may_ask_again(session, ctx, &e, reused);
+        e.set_retry(retry);
         e
     }
 
@@ -224,11 +226,7 @@ impl ProxyHttp for Passage {
     where
         Self::CTX: Send + Sync,
     {
-        outgoing::answer(session, head, ctx)?;
-        answered::head(session, head, ctx, &self.shared)?;
-        let now = self.now();
-        outgoing::lease(head, ctx, now, &self.shared);
-        Ok(())
+        self.answer_head(session, head, ctx)
     }
 
     fn upstream_response_body_filter(
@@ -238,10 +236,7 @@ impl ProxyHttp for Passage {
         _: bool,
         ctx: &mut Box<Ctx>,
     ) -> Result<Option<Duration>> {
-        if let (Some(recording), Some(body)) = (&mut ctx.recording, body) {
-            // Should it be cut off, nobody else can tell how far it came.
-            recording.response_bytes = recording.response_bytes.saturating_add(body.len() as u64);
-        }
+        count(body.as_ref(), ctx);
         Ok(None)
     }
 
@@ -360,195 +355,27 @@ impl ProxyHttp for Passage {
     }
 }
 
-impl Passage {
-    fn now(&self) -> Now {
-        self.shared.world.clock.now()
-    }
-
-    /// The whole way to a permit.
-    async fn travel(&self, session: &mut Session, ctx: &mut Ctx) -> std::result::Result<(), Turned> {
-        let now = self.now();
-        let published = self.shared.current();
-        ctx.published = Some(Arc::clone(&published));
-        let snapshot = &published.snapshot;
-        let facts = outgoing::Facts::of(session, snapshot);
-        let ids = Ids::make(&session.req_header().headers, facts.trusted);
-        ctx.envelope = Envelope {
-            decision: ids.decision.clone(),
-            request_id: ids.request.clone(),
-            cors: Vec::new(),
-            clear_session: None,
-            base: Arc::clone(snapshot.public_url()),
-            about: None,
-        };
-        let streams = Arc::clone(&self.shared.streams);
-        let clock = Arc::clone(&self.shared.world.clock);
-        let recording = Recording::begin(streams, ids, (clock, now), Arc::clone(&snapshot.version));
-        let recording = ctx.recording.insert(recording);
-        let clock = &*self.shared.world.clock;
-
-        let ends = accept::ends(session);
-        let arrival = Guard::of(session.stream()).map_or(Arrival::InTime, Guard::arrival);
-        let onward = {
-            let request = match arrival {
-                Arrival::InTime => accept::request(session, ends, snapshot, &published.tls),
-                Arrival::Late => Err(failure::late()),
-            };
-            recording.head = outgoing::head_facts(session, request.as_ref().ok(), &facts);
-            let request = match request {
-                Ok(request) => request,
-                Err(refusal) => {
-                    recording.trail.step(Stage::Accept, End::Refused(refusal.code), clock.steady());
-                    recording.trail.refusal = Some(refusal.clone());
-                    return Err(Turned::Refused(refusal));
-                }
-            };
-            recording.trail.step(Stage::Accept, End::Passed, clock.steady());
-            if decide::is_asked(request.path.as_str()) {
-                let told = (&mut *recording, &mut ctx.envelope);
-                return Err(self.consult(&request, facts.trusted, &published, now, told).await);
-            }
-            if me::is_asked(request.path.as_str()) {
-                ctx.envelope.cors = snapshot.own().cors_fields(&request);
-                return Err(self.whoever(&request, snapshot, now, &mut recording.trail).await);
-            }
-            if let Some(reply) = reserved::answer(&request, &published, &self.shared) {
-                return Err(reply);
-            }
-            if let Some(place) = Place::of(request.path.as_str()) {
-                journey::approach(&request, snapshot, &self.shared.world, now, &mut recording.trail)?;
-                Err(Visit::of(place, &request, snapshot))
-            } else {
-                let granted = journey::decide(&request, snapshot, &self.shared.world, now, &mut recording.trail).await;
-                ctx.envelope.cors = outgoing::cors_fields(&recording.trail, snapshot, &request);
-                let granted = granted?;
-                let authority = session.req_header().uri.authority().map(http::uri::Authority::as_str);
-                ctx.facts = Some(facts.with(&request, session.req_header().raw_path(), authority));
-                Ok(granted)
-            }
-        };
-        let granted = match onward {
-            Ok(granted) => granted,
-            Err(visit) => return Err(self.visit(session, ctx, &visit).await),
-        };
-        let upstream = published.peers.upstreams.get(granted.rules().upstream).cloned();
-        let upstream = upstream.ok_or_else(|| Refusal::new(Code::InternalError).because("no such upstream"))?;
-        self.admit(session, ctx, granted, now).await?;
-        self.exchange(session, ctx).await?;
-        let place = upstream.place().ok_or_else(|| {
-            Refusal::new(Code::Overloaded)
-                .because("the upstream's `max_connections` are all in use")
-                .retry_after(Duration::from_secs(1))
-        })?;
-        ctx.held.place = Some(place);
-        ctx.upstream = Some(upstream);
-        Ok(())
-    }
-
-    /// Reads and judges the body where the route asks for it, and makes the permit.
-    async fn admit(
-        &self,
-        session: &mut Session,
-        ctx: &mut Ctx,
-        granted: Granted,
-        now: Now,
-    ) -> std::result::Result<(), Turned> {
-        let timeout = granted.rules().timeout;
-        ctx.deadline = timeout.map(|timeout| now.steady.saturating_add(timeout));
-        let trail = ctx.recording.as_mut().map(|recording| &mut recording.trail);
-        let Some(trail) = trail else { return Err(Refusal::new(Code::InternalError).into()) };
-        let permit = match granted.body() {
-            BodyPlan::Nothing | BodyPlan::Stream(_) => granted.admit_unread(trail)?,
-            BodyPlan::Hold(most) => {
-                let rest = ctx.deadline.map(|end| end.saturating_sub(self.shared.world.clock.steady()));
-                let whole = match body::read_whole(session, most, rest, &self.shared).await {
-                    Ok(read) => read,
-                    Err(refusal) => {
-                        trail.step(Stage::Body, End::Refused(refusal.code), self.shared.world.clock.steady());
-                        trail.refusal = Some(refusal.clone());
-                        return Err(refusal.into());
-                    }
-                };
-                ctx.held.memory = Some(whole.memory);
-                ctx.replay = whole.replay;
-                let again = match &ctx.published {
-                    Some(published) if granted.asks_with_body() => {
-                        accept::request(session, Stream::Open, &published.snapshot, &published.tls).ok()
-                    }
-                    _ => None,
-                };
-                let clock = &*self.shared.world.clock;
-                let head = session.req_header();
-                let beside = granted.rules().validate.beside(&head.headers);
-                if beside > 0 {
-                    ctx.held.plain = Some(body::reserve(&self.shared, usize::try_from(beside).unwrap_or(usize::MAX))?);
-                }
-                let head = (&head.method, &head.headers);
-                let permit = granted.admit(&whole.bytes, head, again.as_ref(), (clock, now), trail)?;
-                ctx.body = Some(permit.plain().unwrap_or(&whole.bytes).clone());
-                ctx.came = Some(whole.bytes);
-                permit
-            }
-        };
-        ctx.permit = Some(permit);
-        Ok(())
-    }
-
-    async fn answer(&self, session: &mut Session, ctx: &mut Ctx, turned: Turned) -> Result<()> {
-        match turned {
-            Turned::Refused(refusal) => {
-                if let Some(recording) = &mut ctx.recording
-                    && recording.trail.refusal.is_none()
-                {
-                    recording.trail.refusal = Some(refusal.clone());
-                }
-                if refusal.extra.as_ref().is_some_and(|extra| extra.ended_session) {
-                    ctx.envelope.clear_session =
-                        ctx.published.as_ref().map(|published| clear_session(&published.snapshot));
-                }
-                if matches!(refusal.code, Code::InvalidHost | Code::MalformedRequest) {
-                    // Whoever bends one request is not trusted with the boundary of the next.
-                    session.set_keepalive(None);
-                }
-                respond::refuse(session, &refusal, &ctx.envelope).await
-            }
-            Turned::Answered(answer) => respond::send(session, reserved::reply(answer), &ctx.envelope).await,
-        }
-    }
-
-    fn choose_peer(&self, session: &mut Session, ctx: &mut Ctx) -> Result<Box<HttpPeer>> {
-        let now = self.shared.world.clock.steady();
-        let Some(upstream) = ctx.upstream.as_ref().filter(|_| ctx.permit.is_some()) else {
-            return Error::e_explain(ErrorType::InternalError, "no permit");
-        };
-        let Some((index, target)) = upstream.choose(ctx.target, now) else {
-            return Error::e_explain(ErrorType::HTTPStatus(503), "all targets are away");
-        };
-        let Some(mut peer) = target.peer() else {
-            return Error::e_explain(ErrorType::HTTPStatus(503), "the target has no address");
-        };
-        ctx.target = Some(index);
-        ctx.attempts = ctx.attempts.saturating_add(1);
-        ctx.inject = true;
-        if let Some(recording) = &mut ctx.recording {
-            recording.upstream = Some(Arc::clone(&target.label));
-        }
-        ctx.patience = outgoing::bound(&mut peer, ctx, now, session);
-        Ok(peer)
+/// Should the answer be cut off, nobody else can tell how far it came.
+fn count(body: Option<&Bytes>, ctx: &mut Ctx) {
+    if let (Some(recording), Some(body)) = (&mut ctx.recording, body) {
+        recording.response_bytes = recording.response_bytes.saturating_add(body.len() as u64);
     }
 }
 
-impl Ctx {
-    /// Whether a stream's answer did not begin in time.
-    fn lost_patience(&self) -> bool {
-        self.patience.as_ref().is_some_and(|patience| patience.is_over())
+impl Passage {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared, connector: TransportConnector::new(None) }
     }
 
-    fn has_another_target(&self) -> bool {
-        self.upstream.as_ref().is_some_and(|upstream| upstream.has_another())
+    /// The head of an answer on its way to the client.
+    fn answer_head(&self, session: &Session, head: &mut ResponseHeader, ctx: &mut Ctx) -> Result<()> {
+        outgoing::answer(session, head, ctx)?;
+        answered::head(session, head, ctx, &self.shared)?;
+        spans::lease(head, ctx, self.now(), &self.shared);
+        Ok(())
     }
 
-    fn may_retry(&self) -> bool {
-        self.upstream.as_ref().is_some_and(|upstream| self.attempts <= upstream.spec.retries)
+    fn now(&self) -> Now {
+        self.shared.world.clock.now()
     }
 }

@@ -36,7 +36,7 @@ pub struct UpstreamConfig {
     #[serde(default = "seconds::<30>")]
     #[validate(custom(function = checks::millis::<10, 86_400_000>))]
     pub write_timeout: Span,
-    /// Time an idle connection is kept for the next request.
+    /// Time an idle connection is kept for the next request; some seconds later it is closed.
     #[serde(default = "seconds::<60>")]
     #[validate(custom(function = checks::millis::<1_000, 3_600_000>))]
     pub idle_timeout: Span,

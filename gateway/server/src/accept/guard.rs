@@ -31,6 +31,7 @@ use super::frames::Frames;
 use super::front::Limits;
 use super::names;
 use super::scan::Scan;
+use crate::outbox::Outbox;
 
 /// What Pingora reads instead of a head that is refused. Nothing of the client's remains in it.
 const STAND_IN: &[u8] = b"GET / HTTP/1.1\r\nHost: refused.invalid\r\nConnection: close\r\n\r\n";
@@ -72,6 +73,8 @@ pub(crate) struct Guard {
     begun: u32,
     limit: Duration,
     deadline: Option<Pin<Box<Sleep>>>,
+    /// What waits to be flushed; under HTTP/2 nothing does.
+    outbox: Outbox,
     /// How long the client may leave what we say unread.
     patience: Duration,
     /// Since nothing more could be written.
@@ -128,6 +131,7 @@ impl Guard {
             limit,
             // A client that connects and says nothing is late too.
             deadline: (!http2).then(|| Box::pin(tokio::time::sleep(limit))),
+            outbox: Outbox::default(),
             patience: limits.body_timeout,
             stalled: None,
             said: Said::default(),
@@ -201,6 +205,20 @@ impl Guard {
         let stalled = self.stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep(patience)));
         ready!(stalled.as_mut().poll(cx));
         Poll::Ready(Err(Error::new(ErrorKind::TimedOut, "the client reads nothing")))
+    }
+
+    /// How much of it waits for a flush now.
+    fn put_aside(&mut self, bytes: &[u8]) -> usize {
+        if self.scan.is_some() { self.outbox.take(bytes) } else { 0 }
+    }
+
+    fn poll_empty(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        if self.outbox.is_empty() {
+            // Nothing is taken of it, so the client is no less stalled than it was.
+            return Poll::Ready(Ok(()));
+        }
+        let emptied = self.outbox.poll_empty(Pin::new(&mut self.inner), cx);
+        self.unless_stalled(cx, emptied)
     }
 
     fn answered(&mut self, bytes: usize) {
@@ -302,20 +320,39 @@ impl AsyncRead for Guard {
 
 impl AsyncWrite for Guard {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<Result<usize>> {
+        let taken = self.put_aside(bytes);
+        if taken > 0 {
+            return Poll::Ready(Ok(taken));
+        }
+        ready!(self.poll_empty(cx))?;
         let written = Pin::new(&mut self.inner).poll_write(cx, bytes);
         let written = ready!(self.unless_stalled(cx, written))?;
         self.answered(written);
         Poll::Ready(Ok(written))
     }
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        ready!(self.poll_empty(cx))?;
         let flushed = Pin::new(&mut self.inner).poll_flush(cx);
         self.unless_stalled(cx, flushed)
     }
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        ready!(self.poll_empty(cx))?;
         let closed = Pin::new(&mut self.inner).poll_shutdown(cx);
         self.unless_stalled(cx, closed)
     }
     fn poll_write_vectored(mut self: Pin<&mut Self>, cx: &mut Context<'_>, b: &[IoSlice<'_>]) -> Poll<Result<usize>> {
+        let mut taken = 0;
+        for bytes in b {
+            let some = self.put_aside(bytes);
+            taken += some;
+            if some < bytes.len() {
+                break;
+            }
+        }
+        if taken > 0 {
+            return Poll::Ready(Ok(taken));
+        }
+        ready!(self.poll_empty(cx))?;
         let written = Pin::new(&mut self.inner).poll_write_vectored(cx, b);
         let written = ready!(self.unless_stalled(cx, written))?;
         self.answered(written);

@@ -12,6 +12,8 @@ use crate::world::store::{Keyring, SigningKeys};
 
 /// How often host names of upstreams are looked up again.
 const LOOK_UP: Duration = Duration::from_secs(30);
+/// How often connections to upstreams that nobody took are looked at.
+const SWEEP: Duration = Duration::from_secs(5);
 /// How often gauges are brought up to date.
 const GAUGES: Duration = Duration::from_secs(5);
 
@@ -61,6 +63,13 @@ impl Tasks {
         self.every("resolve", LOOK_UP, move || {
             for upstream in &peers.current().peers.upstreams {
                 upstream.resolve();
+            }
+        });
+        let waiting = Arc::clone(shared);
+        self.every("sweep", SWEEP, move || {
+            let now = waiting.world.clock.steady();
+            for upstream in &waiting.current().peers.upstreams {
+                upstream.sweep(now);
             }
         });
         let gauges = Arc::clone(shared);

@@ -65,23 +65,90 @@ pub(crate) fn change(head: &mut RequestHeader, change: impl FnOnce(&mut HeaderMa
     changed
 }
 
-/// Removes everything a client must not be able to say to the application. `identity_names`: without [those that are
-/// ours](is_ours).
-pub(crate) fn strip(headers: &mut HeaderMap, peer: Peer, consumed: &[HeaderName], identity_names: &[HeaderName]) {
-    let gone = |name: &HeaderName, value: &HeaderValue| {
+/// What a client may not say to the application: who asks, and what of it was said to us.
+#[derive(Clone, Copy)]
+pub(crate) struct Unsaid<'a> {
+    pub(crate) peer: Peer,
+    /// Fields whose credential was consumed here.
+    pub(crate) consumed: &'a [HeaderName],
+    /// Names that tell applications who is calling, without [those that are ours](is_ours).
+    pub(crate) identity_names: &'a [HeaderName],
+}
+
+impl Unsaid<'_> {
+    fn holds(&self, name: &HeaderName) -> bool {
         let text = name.as_str();
         is_ours(name)
+            || self.consumed.contains(name)
+            || self.identity_names.contains(name)
             || REWRITERS.contains(&text)
-            || (peer == Peer::Stranger
+            || (self.peer == Peer::Stranger
                 && (FORWARDED.contains(&text) || text.starts_with(X_FORWARDED) || TRACING.contains(&text)))
-            || carries_our_key(value)
-    };
-    let gone: Vec<HeaderName> =
-        headers.iter().filter(|(name, value)| gone(name, value)).map(|(name, _)| name.clone()).collect();
-    for name in consumed.iter().chain(identity_names).chain(&gone) {
-        headers.remove(name);
     }
-    join_cookies(headers);
+
+    /// Removes it.
+    pub(crate) fn strip(&self, headers: &mut HeaderMap) {
+        let gone = |name: &HeaderName, value: &HeaderValue| self.holds(name) || carries_our_key(value);
+        let gone: Vec<HeaderName> =
+            headers.iter().filter(|(name, value)| gone(name, value)).map(|(name, _)| name.clone()).collect();
+        for name in &gone {
+            headers.remove(name);
+        }
+        join_cookies(headers);
+    }
+
+    /// A head for an application that speaks HTTP/1: one that `came` without it, nor what is about the client's
+    /// connection. `target` in the place of its own.
+    ///
+    /// # Errors
+    /// Those of `change`; the target is none.
+    pub(crate) fn without(
+        &self,
+        came: &RequestHeader,
+        target: Option<&[u8]>,
+        change: impl FnOnce(&mut HeaderMap) -> Result<()>,
+    ) -> Result<RequestHeader> {
+        let (mut parts, ()) = http::Request::new(()).into_parts();
+        parts.method = came.method.clone();
+        parts.uri = came.uri.clone();
+        parts.headers = HeaderMap::with_capacity(came.headers.len() + ADDED);
+        // INVARIANT: where one line of a field is left out, so are its others.
+        let carriers = carriers(&came.headers);
+        for (name, value) in &came.headers {
+            if !is_hop(name) && !self.holds(name) && !carriers.contains(&name) {
+                parts.headers.append(name.clone(), value.clone());
+            }
+        }
+        join_cookies(&mut parts.headers);
+        change(&mut parts.headers)?;
+        let mut head = RequestHeader::from(parts);
+        // What the client wrote may say more than the URI made of it.
+        let target = target.unwrap_or_else(|| came.raw_path());
+        if head.raw_path() != target {
+            head.set_raw_path(target)?;
+        }
+        Ok(head)
+    }
+}
+
+/// Fields of which a line carries one of our keys.
+fn carriers(headers: &HeaderMap) -> Vec<&HeaderName> {
+    headers.iter().filter(|(_, value)| carries_our_key(value)).map(|(name, _)| name).collect()
+}
+
+/// Whether a field is about one connection (RFC 9110 §7.6.1). `Connection` names no others: framing has refused whatever
+/// does.
+fn is_hop(name: &HeaderName) -> bool {
+    const HOPS: [HeaderName; 7] = [
+        header::CONNECTION,
+        header::PROXY_AUTHENTICATE,
+        header::PROXY_AUTHORIZATION,
+        header::TE,
+        header::TRAILER,
+        header::TRANSFER_ENCODING,
+        header::UPGRADE,
+    ];
+    HOPS.contains(name) || ["keep-alive", "proxy-connection", "http2-settings"].contains(&name.as_str())
 }
 
 /// Whether a name is one that nobody but us may use, whatever is configured.
@@ -180,11 +247,31 @@ fn put(headers: &mut HeaderMap, name: &'static HeaderName, value: Vec<u8>) {
     };
 }
 
+/// An answer's head with the names of its fields in lower case, and room for ours.
+pub(crate) fn copy(came: &ResponseHeader) -> ResponseHeader {
+    let (mut parts, ()) = http::Response::new(()).into_parts();
+    parts.status = came.status;
+    parts.version = came.version;
+    parts.headers = HeaderMap::with_capacity(came.headers.len() + ADDED);
+    for (name, value) in &came.headers {
+        parts.headers.append(name.clone(), value.clone());
+    }
+    let mut head = ResponseHeader::from(parts);
+    if let Some(phrase) = said_otherwise(came) {
+        // It was one, so it is one.
+        let _ = head.set_reason_phrase(Some(phrase));
+    }
+    head
+}
+
+/// The reason phrase, where it is not the usual one.
+fn said_otherwise(head: &ResponseHeader) -> Option<&str> {
+    head.get_reason_phrase().filter(|phrase| Some(*phrase) != head.status.canonical_reason())
+}
+
 /// Changes the fields of an answer, as [`change`] does those of a request.
 pub(crate) fn change_answer<T>(head: &mut ResponseHeader, change: impl FnOnce(StatusCode, &mut HeaderMap) -> T) -> T {
-    // Kept only where it is not the usual one.
-    let phrase = head.get_reason_phrase().filter(|phrase| Some(*phrase) != head.status.canonical_reason());
-    let phrase = phrase.map(str::to_owned);
+    let phrase = said_otherwise(head).map(str::to_owned);
     let (nothing, ()) = http::Response::new(()).into_parts();
     let mut parts = http::response::Parts::from(std::mem::replace(head, ResponseHeader::from(nothing)));
     let _ = parts.headers.try_reserve(ADDED);

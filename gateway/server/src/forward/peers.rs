@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use http::HeaderName;
-use pingora::protocols::ALPN;
-use pingora::upstreams::peer::HttpPeer;
+use pingora::connectors::TransportConnector;
+use pingora::protocols::{ALPN, Stream};
+use pingora::upstreams::peer::{HttpPeer, PeerOptions};
 use pingora::utils::tls::{WrappedX509, parse_x509};
+use pingora::{Error, ErrorType, Result as Done};
 use portcullis_core::config::{TargetScheme, TargetUrl, UpstreamConfig};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -18,7 +20,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::head;
 use super::health::{Failed, Health};
 use super::identity::IdentityNames;
+use super::kept::Kept;
 use super::tunnel::{Patience, Tunnels};
+use super::wire::Wire;
 
 /// Streams on one HTTP/2 connection to an upstream.
 const STREAMS: usize = 100;
@@ -60,6 +64,7 @@ pub(crate) struct Target {
     template: HttpPeer,
     address: ArcSwapOption<SocketAddr>,
     health: Health,
+    kept: Kept,
 }
 
 /// What is wrong with an upstream's own files.
@@ -143,6 +148,18 @@ impl Upstream {
         (usable, self.targets.len())
     }
 
+    /// Whether its targets speak HTTP/1 and nothing else.
+    pub(crate) fn is_http1(&self) -> bool {
+        self.targets.iter().all(|target| target.template.options.alpn == ALPN::H1)
+    }
+
+    /// Closes connections that wait in vain.
+    pub(crate) fn sweep(&self, now: Duration) {
+        for target in &self.targets {
+            target.kept.sweep(now);
+        }
+    }
+
     /// Looks up the addresses again. Blocks; for background tasks and for loading.
     pub(crate) fn resolve(&self) {
         for target in &self.targets {
@@ -182,6 +199,7 @@ impl Target {
             template,
             address: ArcSwapOption::empty(),
             health: Health::default(),
+            kept: Kept::default(),
         }
     }
 
@@ -192,6 +210,7 @@ impl Target {
             && self.address.load().as_deref() != Some(&address)
         {
             self.address.store(Some(Arc::new(address)));
+            self.kept.clear();
         }
     }
 
@@ -201,6 +220,27 @@ impl Target {
         let mut peer = Box::new(self.template.clone());
         peer._address = (*address).into();
         Some(peer)
+    }
+
+    /// A connection that waits for a request.
+    pub(crate) fn waiting(&self, now: Duration) -> Option<Stream> {
+        self.kept.take(now)
+    }
+
+    /// A connection of its own.
+    pub(crate) async fn connect(&self, connector: &TransportConnector) -> Done<Stream> {
+        let peer = self.peer().ok_or_else(|| Error::explain(ErrorType::ConnectError, "the target has no address"))?;
+        connector.new_stream(&*peer).await.map(Wire::wrap)
+    }
+
+    /// Keeps a connection for the next request.
+    pub(crate) fn keep(&self, stream: Stream, now: Duration) {
+        let span = self.template.options.idle_timeout.unwrap_or(Duration::MAX);
+        self.kept.put(stream, now.saturating_add(span));
+    }
+
+    pub(crate) fn options(&self) -> &PeerOptions {
+        &self.template.options
     }
 
     pub(crate) fn succeeded(&self) {

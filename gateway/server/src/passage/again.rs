@@ -1,10 +1,10 @@
 //! How does a request go on that Pingora cannot forward as it stands? In a request of its own, begun with the permit.
 //!
-//! Either its body of unknown length outgrew Pingora's buffer by the time its end was seen, or its answer is to be judged
-//! before it is sent. The same request is then run once more inside the process, as what Pingora calls a subrequest.
-//! INVARIANT: its context is the first one's, whole, so nothing is decided, charged or recorded a second time; a
-//! subrequest that brings none is refused. In the place of a body that was read here flows a stand-in, in whose place
-//! `request_body_filter` puts it.
+//! Either it does not go straight and its body of unknown length outgrew Pingora's buffer by the time its end was seen, or
+//! its answer is to be judged before it is sent. The same request is then run once more inside the process, as what
+//! Pingora calls a subrequest. INVARIANT: its context is the first one's, whole, so nothing is decided, charged or
+//! recorded a second time; a subrequest that brings none is refused. In the place of a body that was read here flows a
+//! stand-in, in whose place `request_body_filter` puts it.
 
 use bytes::Bytes;
 use http::{HeaderValue, Version, header};
@@ -65,10 +65,10 @@ pub(super) async fn forward(session: &mut Session, mut ctx: Box<Ctx>) -> Result<
     let bodiless = ctx.body.is_none() && session.is_body_done();
     let body = match (ctx.replay, ctx.came.clone()) {
         (body::Replay::Again, _) => preset(Bytes::from_static(STAND_IN)),
-        (body::Replay::InPlace, Some(came)) => preset(came),
+        (body::Replay::InPlace | body::Replay::Never, Some(came)) => preset(came),
         // Not `NoBody`, for which Pingora would take fields away.
-        (body::Replay::InPlace, None) if bodiless => preset(Bytes::new()),
-        (body::Replay::InPlace, None) => InputBodyType::SaveBody(0),
+        (body::Replay::InPlace | body::Replay::Never, None) if bodiless => preset(Bytes::new()),
+        (body::Replay::InPlace | body::Replay::Never, None) => InputBodyType::SaveBody(0),
     };
     let carrier = SubrequestCtx::builder().body_mode(BodyMode::ExpectBody).user_ctx(Box::new(Some(ctx))).build();
     let spawner = session.subrequest_spawner.take();

@@ -1,8 +1,8 @@
 //! The whole body, before any upstream is chosen: bounded in size, in time and in memory over all requests.
 //!
-//! Pingora replays what its 64 KiB buffer holds. When the length is known the buffer is armed only for the
-//! last 64 KiB, so that it is never cut off, and `request_body_filter` puts the whole body in its place.
-//! When it is not known, a body that outgrows the buffer goes on by `again`.
+//! Where the request goes straight, that is all. Else Pingora replays what its 64 KiB buffer holds. When the length is
+//! known the buffer is armed only for the last 64 KiB, so that it is never cut off, and `request_body_filter` puts the
+//! whole body in its place. When it is not known, a body that outgrows the buffer goes on by `again`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,14 +35,16 @@ pub(super) enum Replay {
     /// In the place of what its buffer holds.
     #[default]
     InPlace,
+    /// Not at all: it goes straight.
+    Never,
 }
 
-/// Reads it all, or says why not. `max` in bytes; `rest`: until the request must be over.
+/// Reads it all, or says why not. `max` in bytes; `rest`: until the request must be over; `needs`: `InPlace` or `Never`.
 pub(super) async fn read_whole(
     session: &mut Session,
     max: u64,
     rest: Option<Duration>,
-    shared: &Shared,
+    (needs, shared): (Replay, &Shared),
 ) -> Result<Whole, Refusal> {
     let declared = session.get_header(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
     if declared.is_some_and(|length| length > max) {
@@ -56,7 +58,9 @@ pub(super) async fn read_whole(
         return Err(Refusal::new(Code::ClientGone));
     }
     let max = usize::try_from(max).unwrap_or(usize::MAX);
-    match tokio::time::timeout(rest.unwrap_or(Duration::MAX), collect(session, known, max, memory, shared)).await {
+    match tokio::time::timeout(rest.unwrap_or(Duration::MAX), collect(session, (known, max), memory, (needs, shared)))
+        .await
+    {
         Ok(read) => read,
         Err(_) => Err(too_slow("the body was not whole when the request's `timeout` ended")),
     }
@@ -64,15 +68,14 @@ pub(super) async fn read_whole(
 
 async fn collect(
     session: &mut Session,
-    known: Option<usize>,
-    max: usize,
+    (known, max): (Option<usize>, usize),
     mut memory: OwnedSemaphorePermit,
-    shared: &Shared,
+    (needs, shared): (Replay, &Shared),
 ) -> Result<Whole, Refusal> {
     let mut whole = BytesMut::with_capacity(known.unwrap_or(4096).min(REPLAYED));
     loop {
         let rest = known.map(|length| length.saturating_sub(whole.len()));
-        if rest.is_none_or(|rest| rest <= REPLAYED) {
+        if needs == Replay::InPlace && rest.is_none_or(|rest| rest <= REPLAYED) {
             session.enable_retry_buffering();
         }
         let read = tokio::time::timeout(shared.body_timeout, session.read_request_body()).await;
@@ -97,7 +100,8 @@ async fn collect(
         }
         whole.extend_from_slice(&chunk);
     }
-    let replay = if known.is_none() && whole.len() > REPLAYED { Replay::Again } else { Replay::InPlace };
+    let outgrown = needs == Replay::InPlace && known.is_none() && whole.len() > REPLAYED;
+    let replay = if outgrown { Replay::Again } else { needs };
     Ok(Whole { bytes: whole.freeze(), memory, replay })
 }
 

@@ -36,7 +36,7 @@ impl Passage {
         let Some(own) = own.as_ref().and_then(|own| own.to_str().ok()).and_then(|own| own.get(7..)) else {
             return Ok(());
         };
-        let given = self.shared.login.exchanges.of(own.trim(), alias, wish, snapshot).await;
+        let given = Box::pin(self.shared.login.exchanges.of(own.trim(), alias, wish, snapshot)).await;
         let refusal = match (given, wish.on_failure) {
             (Ok(token), _) => {
                 ctx.exchanged = Some(token);

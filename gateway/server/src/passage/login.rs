@@ -27,7 +27,7 @@ impl Passage {
     async fn answer_visit(&self, session: &mut Session, visit: &Visit) -> Result<Answer, Refusal> {
         let form = if visit.has_form() {
             let timeout = Some(self.shared.body_timeout);
-            body::read_whole(session, Visit::LARGEST_FORM, timeout, &self.shared).await?.bytes
+            body::read_whole(session, Visit::LARGEST_FORM, timeout, (body::Replay::Never, &self.shared)).await?.bytes
         } else {
             Bytes::new()
         };

@@ -1,46 +1,28 @@
-//! What goes on to the application, and what comes back: heads dressed, timeouts bound.
+//! What goes on to the application, and what comes back? Heads, dressed.
 
 use std::net::IpAddr;
-use std::sync::Arc;
-use std::time::Duration;
 
-use arc_swap::ArcSwap;
-use http::{HeaderName, HeaderValue, StatusCode, Version, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version, header};
 use pingora::http::{RequestHeader, ResponseHeader};
-use pingora::protocols::ALPN;
 use pingora::proxy::Session;
-use pingora::upstreams::peer::{HttpPeer, HttpUpstreamRequestPolicy};
 use pingora::{Error, ErrorType, Result};
 use portcullis_core::config::TokenToApp;
-use portcullis_core::framing::Stream;
-use portcullis_core::identify::{Principal, SessionHash, TokenMark};
-use portcullis_core::moment::Now;
-use portcullis_core::ports::World;
+use portcullis_core::identify::Principal;
+use portcullis_core::journey::Permit;
 use portcullis_core::request::Request;
 use portcullis_core::snapshot::Snapshot;
 use portcullis_core::trail::Trail;
 
 use super::Ctx;
-use super::answered::Judging;
-use crate::accept::lease::Lease;
-use crate::accept::{self, Guard, TlsPolicy};
+use crate::accept::{self, Guard};
 use crate::control::Published;
 use crate::forward::answer::{self, Switch};
-use crate::forward::head::{self, Peer};
-use crate::forward::{Patience, become_tunnel, relay};
+use crate::forward::head::{self, Peer, Unsaid};
+use crate::forward::{Upstream, relay};
 use crate::login::clear_session;
 use crate::observe::HeadFacts;
 use crate::respond;
 use crate::shared::Shared;
-
-/// The longest life of a stream where the route does not say.
-const LONGEST_STREAM: Duration = Duration::from_hours(1);
-
-/// How much longer than the patience for its first byte a head may take.
-const TRICKLE: Duration = Duration::from_secs(5);
-
-/// How often an open stream asks whether its key was revoked; the bound of a revocation is one second.
-const ASKED_AGAIN: Duration = Duration::from_millis(500);
 
 static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 static DECISION: HeaderName = HeaderName::from_static("x-portcullis-decision");
@@ -51,7 +33,7 @@ pub(crate) struct Facts {
     pub(crate) peer: Option<IpAddr>,
     pub(crate) trusted: bool,
     scheme: &'static str,
-    host: String,
+    pub(super) host: String,
     /// The target in origin form, where the client used the absolute form.
     origin: Option<String>,
 }
@@ -126,30 +108,83 @@ pub(super) fn cors_fields(trail: &Trail, snapshot: &Snapshot, request: &Request<
 
 /// The head the application sees. INVARIANT: runs after Pingora has removed what `Connection` names, so a
 /// client cannot make us drop what we add here.
-pub(super) fn dress(upstream_head: &mut RequestHeader, ctx: &mut Ctx, shared: &Shared) -> Result<()> {
-    let (Some(permit), Some(upstream), Some(facts)) = (&ctx.permit, &ctx.upstream, &ctx.facts) else {
-        return Error::e_explain(ErrorType::InternalError, "no permit");
-    };
-    let Some(published) = &ctx.published else { return Error::e_explain(ErrorType::InternalError, "no snapshot") };
-    if let Some(origin) = &facts.origin {
+pub(super) fn dress(upstream_head: &mut RequestHeader, ctx: &Ctx, shared: &Shared) -> Result<()> {
+    let wear = Wear::of(ctx)?;
+    if let Some(origin) = &wear.facts.origin {
         // What was matched is what is forwarded; nobody behind us is to make something else of the authority.
         upstream_head.set_raw_path(origin.as_bytes())?;
     }
     head::change(upstream_head, |headers| {
-        let peer = if facts.trusted { Peer::TrustedProxy } else { Peer::Stranger };
-        let relayed = match permit.rules().token {
-            TokenToApp::Exchange => Some(ctx.exchanged.clone()),
-            TokenToApp::None => None,
-            TokenToApp::Relay => {
-                let cookie = &published.snapshot.sessions().cookie;
-                Some(relay::authorization(headers, permit.identity(), cookie).filter(|_| permit.forwards_identity()))
-            }
+        let relayed = wear.relayed(headers, ctx);
+        wear.unsaid().strip(headers);
+        wear.put_on(headers, relayed, ctx, shared)
+    })
+}
+
+/// As [`dress`], of a head that Pingora has not seen, for an application that speaks HTTP/1.
+pub(super) fn dressed(came: &RequestHeader, ctx: &Ctx, shared: &Shared) -> Result<RequestHeader> {
+    let wear = Wear::of(ctx)?;
+    let authority = came.uri.authority().filter(|_| came.version == Version::HTTP_2);
+    let host = authority.map(|authority| HeaderValue::from_str(authority.as_str())).transpose();
+    let host = host.map_err(|e| Error::because(ErrorType::InvalidHTTPHeader, "the authority", e).into_down())?;
+    let relayed = wear.relayed(&came.headers, ctx);
+    wear.unsaid().without(came, wear.facts.origin.as_ref().map(String::as_bytes), |headers| {
+        if let Some(host) = host {
+            headers.insert(header::HOST, host);
+        }
+        wear.put_on(headers, relayed, ctx, shared)
+    })
+}
+
+/// What `Authorization` says to the application.
+enum Relayed {
+    /// What the client said there, unless it was consumed.
+    AsItCame,
+    Instead(Option<HeaderValue>),
+}
+
+/// What a head is dressed by.
+struct Wear<'a> {
+    permit: &'a Permit,
+    upstream: &'a Upstream,
+    facts: &'a Facts,
+    published: &'a Published,
+}
+
+impl<'a> Wear<'a> {
+    fn of(ctx: &'a Ctx) -> Result<Self> {
+        let (Some(permit), Some(upstream), Some(facts), Some(published)) =
+            (&ctx.permit, &ctx.upstream, &ctx.facts, &ctx.published)
+        else {
+            return Error::e_explain(ErrorType::InternalError, "no permit");
         };
-        head::strip(headers, peer, permit.consumed(), &published.peers.identity_names);
-        if let Some(relayed) = relayed {
+        Ok(Self { permit, upstream, facts, published })
+    }
+
+    fn unsaid(&self) -> Unsaid<'a> {
+        let peer = if self.facts.trusted { Peer::TrustedProxy } else { Peer::Stranger };
+        let identity_names = &self.published.peers.identity_names;
+        Unsaid { peer, consumed: self.permit.consumed(), identity_names }
+    }
+
+    fn relayed(&self, came: &HeaderMap, ctx: &Ctx) -> Relayed {
+        match self.permit.rules().token {
+            TokenToApp::Exchange => Relayed::Instead(ctx.exchanged.clone()),
+            TokenToApp::None => Relayed::AsItCame,
+            TokenToApp::Relay => {
+                let cookie = &self.published.snapshot.sessions().cookie;
+                let relayed = relay::authorization(came, self.permit.identity(), cookie);
+                Relayed::Instead(relayed.filter(|_| self.permit.forwards_identity()))
+            }
+        }
+    }
+
+    fn put_on(&self, headers: &mut HeaderMap, relayed: Relayed, ctx: &Ctx, shared: &Shared) -> Result<()> {
+        let Self { permit, upstream, facts, .. } = self;
+        if let Relayed::Instead(token) = relayed {
             // INVARIANT: what stands there on such a route was judged, or comes of a session.
             headers.remove(header::AUTHORIZATION);
-            headers.extend(relayed.map(|value| (header::AUTHORIZATION, value)));
+            headers.extend(token.map(|value| (header::AUTHORIZATION, value)));
         }
         if let Some(address) = facts.peer {
             head::forwarded(headers, address, facts.scheme, &facts.host);
@@ -189,7 +224,7 @@ pub(super) fn dress(upstream_head: &mut RequestHeader, ctx: &mut Ctx, shared: &S
             }
         }
         Ok(())
-    })
+    }
 }
 
 /// The answer on its way to the client.
@@ -241,188 +276,4 @@ pub(super) fn answer(session: &Session, head: &mut ResponseHeader, ctx: &mut Ctx
 /// Whether another head follows this one.
 pub(super) fn is_interim(head: &ResponseHeader) -> bool {
     head.status.is_informational() && head.status != StatusCode::SWITCHING_PROTOCOLS
-}
-
-/// Bounds what follows the head: a stream ends with its credential or after `max_stream`, everything else in its
-/// `timeout`. A stream's `timeout` is over when its answer begins.
-pub(super) fn lease(head: &ResponseHeader, ctx: &mut Ctx, now: Now, shared: &Shared) {
-    let Some(permit) = &ctx.permit else { return };
-    if is_interim(head) {
-        return;
-    }
-    if let Some(patience) = &ctx.patience {
-        patience.answered();
-    }
-    let rules = permit.rules();
-    let held = ctx.judging.as_ref().is_some_and(Judging::holds);
-    let streaming = !held && (rules.streams() || is_stream(head));
-    let ends = if streaming {
-        let longest = (rules.max_stream.unwrap_or(LONGEST_STREAM), "max_stream");
-        let credential = permit.identity().expires_at.map(|end| (end.since(now.wall), "credential_expired"));
-        Some(credential.filter(|credential| credential.0 < longest.0).unwrap_or(longest))
-    } else {
-        let rest = ctx.deadline.map(|deadline| deadline.saturating_sub(now.steady));
-        // What is held can still be answered in time with a refusal.
-        let span = if held { Some(rest.unwrap_or(LONGEST_STREAM).saturating_add(TRICKLE)) } else { rest };
-        span.map(|span| (span, "timeout"))
-    };
-    let Some((span, why)) = ends else { return };
-    let identity = permit.identity();
-    let lease = Lease::of(ctx.lease.as_ref());
-    match (&identity.principal, &identity.token) {
-        (Principal::ApiKey(id), _) if streaming => {
-            lease.ends_when(until_revoked(shared.world.clone(), Arc::clone(id), span));
-        }
-        (Principal::Certificate(_), _) if streaming => {
-            if let (Some(published), Some(facts)) = (&ctx.published, &ctx.facts) {
-                let (tls, host) = (Arc::clone(&published.tls), facts.host.clone());
-                lease.ends_when(until_asked_otherwise(shared.watched(), (tls, host), span));
-            }
-        }
-        _ if streaming && identity.session.is_some() => {
-            if let Some(live) = &identity.session {
-                lease.ends_when(until_ended(shared.world.clone(), live.hash, span));
-            }
-        }
-        (_, Some(mark)) if streaming => lease.ends_when(until_taken_back(shared.world.clone(), mark.clone(), span)),
-        _ => lease.ends_after(span),
-    }
-    if let Some(recording) = &mut ctx.recording {
-        recording.lease = Some((now.steady.saturating_add(span), why));
-        recording.status = head.status.as_u16();
-    }
-}
-
-/// Over after `longest`, or when the key is no longer good. A store that does not answer ends nothing: the key was
-/// good, and has an end of its own.
-async fn until_revoked(world: World, id: Arc<str>, longest: Duration) {
-    let revoked = async {
-        let mut was = None;
-        loop {
-            match world.keys.key(&id).get().await {
-                Ok(Some(key)) => {
-                    let was = was.get_or_insert_with(|| Arc::clone(&key));
-                    if !key.carries_on(was, world.clock.now().wall) {
-                        return;
-                    }
-                }
-                Ok(None) => return,
-                Err(_) => {}
-            }
-            tokio::time::sleep(ASKED_AGAIN).await;
-        }
-    };
-    tokio::select! {
-        () = tokio::time::sleep(longest) => {}
-        () = revoked => {}
-    }
-}
-
-/// Over after `longest`, or when other authorities or revocation lists hold for the host: who came by the old ones comes
-/// again.
-async fn until_asked_otherwise(
-    current: Arc<ArcSwap<Published>>,
-    (tls, host): (Arc<TlsPolicy>, String),
-    longest: Duration,
-) {
-    let asks = |policy: &TlsPolicy| policy.clients(policy.choose(Some(&host)));
-    let otherwise = async {
-        while asks(&current.load().tls) == asks(&tls) {
-            tokio::time::sleep(ASKED_AGAIN).await;
-        }
-    };
-    tokio::select! {
-        () = tokio::time::sleep(longest) => {}
-        () = otherwise => {}
-    }
-}
-
-/// Over after `longest`, or when the token was taken back.
-async fn until_taken_back(world: World, mark: TokenMark, longest: Duration) {
-    let taken_back = async {
-        while !world.revoked.current().holds(&mark, world.clock.now().wall) {
-            tokio::time::sleep(ASKED_AGAIN).await;
-        }
-    };
-    tokio::select! {
-        () = tokio::time::sleep(longest) => {}
-        () = taken_back => {}
-    }
-}
-
-/// Over after `longest`, or when the session was ended. A store that does not answer ends nothing: the session was good,
-/// and has an end of its own.
-async fn until_ended(world: World, hash: SessionHash, longest: Duration) {
-    let ended = async {
-        loop {
-            tokio::time::sleep(ASKED_AGAIN).await;
-            if let Ok(false) = world.sessions.lives(hash, world.clock.now()).get().await {
-                return;
-            }
-        }
-    };
-    tokio::select! {
-        () = tokio::time::sleep(longest) => {}
-        () = ended => {}
-    }
-}
-
-/// Answers that have no end of their own.
-fn is_stream(head: &ResponseHeader) -> bool {
-    let kind = head.headers.get(header::CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
-    let begins = |with: &[u8]| kind.get(..with.len()).is_some_and(|kind| kind.eq_ignore_ascii_case(with));
-    head.status == StatusCode::SWITCHING_PROTOCOLS || begins(b"text/event-stream") || begins(b"application/grpc")
-}
-
-/// The timeouts of one attempt. `Some`: until its answer begins, the connection has this patience.
-pub(super) fn bound(peer: &mut HttpPeer, ctx: &mut Ctx, now: Duration, session: &mut Session) -> Option<Arc<Patience>> {
-    let rules = ctx.permit.as_ref()?.rules();
-    let lease = Lease::of(ctx.lease.as_ref());
-    let deadline = ctx.deadline;
-    let upgrade = rules.websocket && session.is_upgrade_req();
-    if !upgrade {
-        peer.options.http_upstream_request_policy = HttpUpstreamRequestPolicy::deny_upgrades();
-    }
-    if !rules.streams() {
-        if let Some(deadline) = deadline {
-            let rest = deadline.saturating_sub(now).max(Duration::from_millis(1));
-            peer.options.read_timeout = Some(peer.options.read_timeout.map_or(rest, |silence| silence.min(rest)));
-        }
-        // A head that trickles keeps within every timeout of one read. An upload may take as long as it likes.
-        let rest = deadline.map(|deadline| deadline.saturating_sub(now));
-        let uploads = ctx.body.is_none() && accept::ends(session) == Stream::Open;
-        if let Some(span) = rest.or_else(|| if uploads { None } else { patience(peer) }) {
-            let span = span.saturating_add(TRICKLE);
-            lease.ends_after(span);
-            if let Some(recording) = &mut ctx.recording {
-                recording.lease = Some((now.saturating_add(span), "timeout"));
-            }
-        }
-        return None;
-    }
-    let rest = deadline.map(|deadline| deadline.saturating_sub(now));
-    let span = rest.or(peer.options.read_timeout);
-    // A stream's own silence may last as long as its life, to which `lease` sees.
-    peer.options.read_timeout = Some(rules.max_stream.unwrap_or(LONGEST_STREAM));
-    if upgrade || peer.options.alpn == ALPN::H1 {
-        let patience = Patience::new(span);
-        become_tunnel(peer, &patience);
-        // Should the application trickle a head that never ends.
-        if let Some(span) = span {
-            lease.ends_after(span.saturating_add(TRICKLE));
-        }
-        return Some(patience);
-    }
-    // Over HTTP/2 one connection carries many requests: there the request is cut off.
-    if let Some(span) = span {
-        lease.ends_after(span);
-    }
-    None
-}
-
-/// The longest one attempt may take until its answer begins, once the body is here; `None`: without end.
-fn patience(peer: &HttpPeer) -> Option<Duration> {
-    let options = &peer.options;
-    let spans = [options.total_connection_timeout, options.write_timeout, options.read_timeout];
-    spans.into_iter().try_fold(Duration::ZERO, |sum, span| Some(sum.saturating_add(span?)))
 }

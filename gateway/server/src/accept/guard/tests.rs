@@ -146,17 +146,42 @@ async fn a_chunked_body_with_a_fault_ends_the_connection() {
 async fn a_client_that_reads_nothing_is_given_up() {
     let (client, mut stream) = guarded(512, SHORT);
     let more_than_fits = vec![0; 65 * 1024];
-    assert_eq!(stream.write_all(&more_than_fits).await.unwrap_err().kind(), ErrorKind::TimedOut);
+    let written = async { stream.write_all(&more_than_fits).await.and(stream.flush().await) };
+    assert_eq!(written.await.unwrap_err().kind(), ErrorKind::TimedOut);
     drop(client);
+}
+
+#[tokio::test]
+async fn a_client_that_stops_reading_is_given_up_whatever_is_written() {
+    for piece in [1, 16 * 1024 - 1, 16 * 1024, 64 * 1024] {
+        let (client, mut stream) = guarded(512, SHORT);
+        let bytes = vec![0; piece];
+        let written = async { while stream.write_all(&bytes).await.and(stream.flush().await).is_ok() {} };
+        tokio::time::timeout(Duration::from_secs(30), written).await.unwrap();
+        drop(client);
+    }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_client_that_reads_slowly_is_not() {
     let (mut client, mut stream) = guarded(512, Duration::from_secs(10));
-    let writing = tokio::spawn(async move { stream.write_all(&vec![0; 65 * 1024]).await });
+    let writing = tokio::spawn(async move { stream.write_all(&vec![0; 65 * 1024]).await.and(stream.flush().await) });
     for _ in 0..65 {
         tokio::time::sleep(Duration::from_secs(9)).await;
         client.read_exact(&mut [0; 1024]).await.unwrap();
     }
     writing.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn what_is_written_goes_out_in_one_piece_when_it_is_flushed() {
+    let (mut client, mut stream) = guarded(512, LONG);
+    stream.write_all(b"head ").await.unwrap();
+    let parts = [std::io::IoSlice::new(b"bo"), std::io::IoSlice::new(b"dy")];
+    assert_eq!(stream.write_vectored(&parts).await.unwrap(), 4);
+    let mut bytes = [0; 16];
+    assert!(futures::poll!(pin!(client.read(&mut bytes))).is_pending());
+    stream.flush().await.unwrap();
+    assert_eq!(client.read(&mut bytes).await.unwrap(), 9);
+    assert_eq!(&bytes[..9], b"head body");
 }

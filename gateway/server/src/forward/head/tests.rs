@@ -3,7 +3,7 @@ use std::net::IpAddr;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use pingora::http::{RequestHeader, ResponseHeader};
 
-use super::{Peer, change, change_answer, forwarded, strip};
+use super::{Peer, Unsaid, change, change_answer, forwarded};
 
 fn head(fields: &[(&'static str, &str)]) -> HeaderMap {
     let mut head = HeaderMap::new();
@@ -22,10 +22,43 @@ fn left(head: &HeaderMap) -> Vec<String> {
 }
 
 fn stripped(peer: Peer, fields: &[(&'static str, &str)]) -> Vec<String> {
-    let identity = [HeaderName::from_static("x-sub")];
-    let mut head = head(fields);
-    strip(&mut head, peer, &[http::header::AUTHORIZATION], &identity);
-    left(&head)
+    let identity_names = [HeaderName::from_static("x-sub")];
+    let unsaid = Unsaid { peer, consumed: &[http::header::AUTHORIZATION], identity_names: &identity_names };
+    let mut stripped = head(fields);
+    unsaid.strip(&mut stripped);
+    let mut came = RequestHeader::build_no_case("GET", b"/", None).unwrap();
+    for (name, value) in &head(fields) {
+        came.append_header(name.clone(), value.clone()).unwrap();
+    }
+    let made = unsaid.without(&came, None, |_| Ok(())).unwrap();
+    assert_eq!(left(&made.headers), left(&stripped), "both ways to a head say the same");
+    left(&stripped)
+}
+
+#[test]
+fn says_nothing_of_the_connection_of_the_client() {
+    let hops = [
+        ("connection", "close, te"),
+        ("http2-settings", "AAMAAABkAAQAAP__"),
+        ("keep-alive", "timeout=5"),
+        ("proxy-authenticate", "Basic"),
+        ("proxy-authorization", "Basic YTpi"),
+        ("proxy-connection", "keep-alive"),
+        ("te", "trailers"),
+        ("trailer", "x-sum"),
+        ("transfer-encoding", "chunked"),
+        ("upgrade", "websocket"),
+    ];
+    let mut came = RequestHeader::build("GET", b"/a?b", None).unwrap();
+    for (name, value) in hops.into_iter().chain([("accept", "c")]) {
+        came.append_header(name, value).unwrap();
+    }
+    let unsaid = Unsaid { peer: Peer::Stranger, consumed: &[], identity_names: &[] };
+    let made = unsaid.without(&came, None, |_| Ok(())).unwrap();
+    assert_eq!(left(&made.headers), ["accept: c"]);
+    assert_eq!(made.raw_path(), b"/a?b");
+    let made = unsaid.without(&came, Some(b"/other"), |_| Ok(())).unwrap();
+    assert_eq!(made.raw_path(), b"/other");
 }
 
 #[test]
