@@ -40,8 +40,11 @@ async fn decisions(site: &Site, query: &str, number: usize) -> Value {
 async fn decisions_are_found_by_what_they_say() {
     let site = setup().start().await;
     let (reader, writer) = (site.reader(), site.writer());
+    // A decision is recorded when its answer is out: each is waited for before the next is asked for.
     assert_eq!(get(&site, "/page/1", &reader).await, 200);
+    decisions(&site, "", 1).await;
     assert_eq!(get(&site, "/other", &reader).await, 403);
+    decisions(&site, "", 2).await;
     assert_eq!(get(&site, "/other", &writer).await, 200);
     let all = decisions(&site, "", 3).await;
     let items = all["items"].as_array().unwrap();
