@@ -10,13 +10,15 @@ mod head;
 mod http1;
 mod http2;
 pub(crate) mod lease;
+mod limits;
 mod names;
 mod scan;
 pub(crate) mod tls;
 
-pub(crate) use front::{Door, Front, Limits, Outcome};
+pub(crate) use front::{Door, Front, Outcome};
 pub(crate) use guard::{Arrival, Guard};
 pub(crate) use head::{ends, request};
 pub(crate) use http2::Refused;
+pub(crate) use limits::Limits;
 pub(crate) use names::shown;
 pub(crate) use tls::TlsPolicy;

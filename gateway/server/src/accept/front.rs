@@ -3,7 +3,6 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use pingora::apps::{HttpServerApp, ServerApp};
@@ -21,22 +20,12 @@ use super::guard::Guard;
 use super::head::Facts;
 use super::http1;
 use super::http2::{self, Refused};
+use super::limits::Limits;
 use super::tls::TlsPolicy;
 use crate::observe::Metrics;
 
 /// The longest `ClientHello` that is read, in bytes.
 const LONGEST_HELLO: usize = 64 * 1024;
-
-/// The bounds of one connection.
-#[derive(Clone, Debug)]
-pub(crate) struct Limits {
-    pub(crate) handshake_timeout: Duration,
-    pub(crate) header_timeout: Duration,
-    /// Without progress of a body, in either direction.
-    pub(crate) body_timeout: Duration,
-    pub(crate) keepalive_timeout: Duration,
-    pub(crate) max_header_bytes: usize,
-}
 
 /// Who may connect, and how.
 pub(crate) enum Door {

@@ -28,8 +28,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
 use super::frames::Frames;
-use super::front::Limits;
-use super::names;
+use super::limits::Limits;
+use super::names::{self, Said};
 use super::scan::Scan;
 use crate::outbox::Outbox;
 
@@ -49,15 +49,6 @@ pub(crate) enum Arrival {
 
 /// How long a budget of HTTP/2 frames that ask for nothing lasts.
 const WINDOW: Duration = Duration::from_secs(10);
-
-/// What is known of a head that was refused, for the lines that tell of it.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub(crate) struct Said {
-    pub(crate) method: Box<str>,
-    /// Without the query.
-    pub(crate) path: Box<str>,
-    pub(crate) host: Box<str>,
-}
 
 /// The wrapper. HTTP/2 passes through, its frames counted: its engine bounds heads itself.
 #[derive(Debug)]

@@ -5,7 +5,14 @@
 use portcullis_core::framing::{ScanFault, authority_of};
 use portcullis_core::request::Authority;
 
-use super::guard::Said;
+/// What is known of a head that was refused, for the lines that tell of it.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Said {
+    pub(crate) method: Box<str>,
+    /// Without the query.
+    pub(crate) path: Box<str>,
+    pub(crate) host: Box<str>,
+}
 
 /// What is wrong with the method or the host of a head that is otherwise well-formed. `None`: nothing.
 pub(super) fn fault(head: &[u8]) -> Option<ScanFault> {
@@ -77,8 +84,8 @@ fn host(line: &[u8]) -> Option<&[u8]> {
 
 #[cfg(test)]
 mod tests {
+    use super::Said;
     use super::{fault, said};
-    use crate::accept::guard::Said;
     use portcullis_core::framing::ScanFault;
 
     #[test]

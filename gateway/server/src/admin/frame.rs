@@ -22,8 +22,6 @@ use super::problem::Refused;
 use super::tls::Visitor;
 use super::{Admin, access, query};
 
-/// The largest request body, in bytes, of an operation that does not say otherwise.
-pub(super) const LARGEST_BODY: usize = 256 * 1024;
 /// Until a body has arrived whole.
 const BODY: Duration = Duration::from_secs(10);
 

@@ -15,7 +15,9 @@ use axum::routing::{MethodFilter, MethodRouter, on};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use super::Admin;
-use super::frame::LARGEST_BODY;
+
+/// The largest request body, in bytes, of an operation that does not say otherwise.
+const LARGEST_BODY: usize = 256 * 1024;
 
 /// A type's schema, for the document.
 pub(super) type Shape = fn(&mut SchemaGenerator) -> Schema;
