@@ -188,9 +188,13 @@ impl ProxyHttp for Passage {
         &self,
         _: &mut Session,
         body: &mut Option<Bytes>,
-        _: bool,
+        end: bool,
         ctx: &mut Box<Ctx>,
     ) -> Result<()> {
+        if end && body.as_ref().is_some_and(Bytes::is_empty) {
+            // Pingora would write it as a last chunk, and then the last chunk.
+            *body = None;
+        }
         if let Some(whole) = &ctx.body {
             *body = std::mem::take(&mut ctx.inject).then(|| whole.clone());
             return Ok(());

@@ -18,7 +18,7 @@ use super::bind::Caller;
 use super::est;
 use super::policies::{Compiled, Policies};
 use super::shapes::{EntityShape, Fields};
-use crate::gather::Gather;
+use crate::gather::{Gather, Hierarchy};
 use crate::mode::Mode;
 use fold::{Folded, Known, Side};
 
@@ -78,15 +78,22 @@ pub struct Matrix {
 }
 
 impl Policies {
-    /// The roles that make a difference: nobody in particular, each kind of caller in no group, and in each group that
-    /// the policies name. `kinds`: those that some route lets in.
+    /// The roles that make a difference: nobody in particular, each kind of caller in no group, in each group that the
+    /// policies name, and in each that is in one of those by what a file says. `kinds`: those that some route lets in.
     pub fn roles(&self, kinds: &BTreeSet<&'static str>) -> BTreeSet<Role> {
         let jsons: Vec<Value> = self.0.rules.iter().filter_map(|rule| rule.policy.to_json().ok()).collect();
         let mut named = Vec::new();
         for json in &jsons {
             est::entities(json, &mut named);
         }
-        let groups: BTreeSet<&str> = named.into_iter().filter(|(kind, _)| *kind == "Group").map(|(_, id)| id).collect();
+        let mut groups: BTreeSet<&str> =
+            named.into_iter().filter(|(kind, _)| *kind == "Group").map(|(_, id)| id).collect();
+        let told = self.0.hierarchy().into_iter().flat_map(Hierarchy::told);
+        let group = |uid: &EntityUid| uid.type_name().to_string() == "Group";
+        let in_one = |above: &[EntityUid]| above.iter().any(|uid| group(uid) && groups.contains(uid.id().unescaped()));
+        let below: Vec<&str> =
+            told.filter(|(uid, above)| group(uid) && in_one(above)).map(|(uid, _)| uid.id().unescaped()).collect();
+        groups.extend(below);
         let mut roles = BTreeSet::new();
         for kind in kinds {
             roles.insert(Role { kind, groups: BTreeSet::new() });

@@ -26,7 +26,8 @@ pub struct RouteConfig {
     /// The Cedar action, and the label in logs and metrics. Letters, digits and `_ . : / - { }`; unique.
     #[validate(length(min = 1, max = 128), custom(function = checks::route_name))]
     pub name: String,
-    /// Methods and path: `GET /a/{id}`, `GET|POST /a`, `ANY /a/{*rest}`. `GET` covers `HEAD`.
+    /// Methods and path: `GET /a/{id}`, `GET|POST /a`, `ANY /a/{*rest}`. `GET` covers `HEAD`. Of several paths that fit,
+    /// the most specific one has the request, whatever its methods: another method there is 405.
     #[serde(rename = "match")]
     pub matches: RouteMatch,
     /// The only host this route answers for. Default: every host.

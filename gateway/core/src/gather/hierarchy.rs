@@ -119,6 +119,11 @@ impl Hierarchy {
         climb.end()
     }
 
+    /// Whatever files tell of, with everything above it.
+    pub fn told(&self) -> impl Iterator<Item = (&EntityUid, &[EntityUid])> {
+        self.told.iter().map(|(uid, above)| (uid, above.as_slice()))
+    }
+
     /// Everything above `uid`, by what files tell; empty where they tell nothing.
     pub fn told_above(&self, uid: &EntityUid) -> &[EntityUid] {
         self.told.get(uid).map_or(&[], Vec::as_slice)

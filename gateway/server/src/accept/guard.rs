@@ -8,12 +8,13 @@
 #[cfg(test)]
 mod tests;
 
+use std::future::poll_fn;
 use std::io::{Error, ErrorKind, IoSlice, Result};
 use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -354,11 +355,27 @@ impl AsyncWrite for Guard {
     }
 }
 
+/// Half an answer shows that it is half; none would look like a request that nobody saw (RFC 9112 §9.3.1).
+impl Drop for Guard {
+    fn drop(&mut self) {
+        let mut cx = Context::from_waker(Waker::noop());
+        if !self.outbox.is_empty() && self.outbox.poll_empty(Pin::new(&mut self.inner), &mut cx).is_ready() {
+            // As far as it goes without waiting.
+            let _ = Pin::new(&mut self.inner).poll_flush(&mut cx);
+        }
+    }
+}
+
 #[async_trait]
 impl Shutdown for Guard {
     async fn shutdown(&mut self) {
         // It says goodbye, which a client that reads nothing never hears.
-        let _ = tokio::time::timeout(self.patience, Shutdown::shutdown(&mut *self.inner)).await;
+        let patience = self.patience;
+        let _ = tokio::time::timeout(patience, async {
+            let _ = poll_fn(|cx| self.poll_empty(cx)).await;
+            Shutdown::shutdown(&mut *self.inner).await;
+        })
+        .await;
     }
 }
 

@@ -70,7 +70,7 @@ impl Passage {
         client.write_timeout = target.options().write_timeout;
         match self.exchange_with(&mut client, session, ctx).await {
             Ok(sent) => {
-                if sent {
+                if sent && client.resp_header().is_some_and(is_whole) {
                     client.respect_keepalive();
                     if let Some(stream) = client.reuse().await {
                         target.keep(stream, self.shared.world.clock.steady());
@@ -144,6 +144,18 @@ impl Passage {
     }
 }
 
+/// Whether nothing of an answer can still be on its way: one that may have no body and speaks of one (RFC 9112 §6.3) may
+/// yet send it, to whoever asks next.
+fn is_whole(head: &ResponseHeader) -> bool {
+    let coded = head.headers.contains_key(header::TRANSFER_ENCODING);
+    match head.status {
+        StatusCode::NO_CONTENT => !coded && head.headers.get(header::CONTENT_LENGTH).is_none_or(|length| length == "0"),
+        // Its length is that of what was not sent.
+        StatusCode::NOT_MODIFIED => !coded,
+        _ => true,
+    }
+}
+
 /// Asks, and waits for the head of the answer. The answer counts even where the application did not take all of the
 /// body: it may have known enough.
 async fn ask(client: &mut Client, head: Box<RequestHeader>, body: Option<Bytes>) -> Result<(HttpTask, bool)> {
@@ -199,4 +211,28 @@ fn delimit(method: &Method, head: &mut ResponseHeader) -> Result<()> {
 #[expect(clippy::disallowed_methods, reason = "passes on what the application answered")]
 async fn send(session: &mut Session, tasks: Vec<HttpTask>) -> Result<bool> {
     session.write_response_tasks(tasks).await
+}
+
+#[cfg(test)]
+mod tests {
+    use pingora::http::ResponseHeader;
+
+    use super::is_whole;
+
+    #[test]
+    fn knows_an_answer_that_may_still_say_something() {
+        for (status, field, whole) in [
+            (200, ("content-length", "5"), true),
+            (204, ("content-length", "0"), true),
+            (204, ("x-a", "b"), true),
+            (204, ("content-length", "54"), false),
+            (204, ("transfer-encoding", "chunked"), false),
+            (304, ("content-length", "54"), true),
+            (304, ("transfer-encoding", "chunked"), false),
+        ] {
+            let mut head = ResponseHeader::build(status, None).unwrap();
+            head.insert_header(field.0, field.1).unwrap();
+            assert_eq!(is_whole(&head), whole, "{status} {field:?}");
+        }
+    }
 }

@@ -135,6 +135,34 @@ fn a_group_is_in_what_its_group_is_in() {
     }
 }
 
+/// Or a file that lets more people in would change nothing in the matrix.
+#[test]
+fn a_group_that_no_policy_names_has_a_column_where_it_is_in_one_that_is() {
+    let policies = compile(
+        &SCHEMA.replace("entity Group;", "entity Group in [Group];"),
+        r#"permit (principal in Group::"demo|writers", action, resource);"#,
+    )
+    .unwrap();
+    let file = json!({ "demo|interns": { "in": ["demo|staff"] }, "demo|staff": { "in": ["demo|writers"] },
+        "demo|others": { "in": ["demo|nobody"] } });
+    policies.under(&hierarchy(&file)).unwrap();
+    let gather = Gather::compile("Order::\"{id}\"", &["id"]).unwrap();
+    let door = Door {
+        name: "getOrder",
+        pattern: "GET /{id}",
+        callers: &[Caller::Jwt],
+        public: Public::No,
+        resource: &gather,
+        mode: crate::mode::Mode::Enforce,
+    };
+    let matrix = policies.matrix(&[door], &policies.roles(&BTreeSet::from(["User"])));
+    let groups = matrix.roles.iter().map(|role| role.groups.iter().cloned().collect::<String>());
+    let cells: Vec<(String, &Cell)> = groups.zip(&matrix.rows[0].cells).collect();
+    let expected =
+        [("", Cell::Deny), ("demo|interns", Cell::Allow), ("demo|staff", Cell::Allow), ("demo|writers", Cell::Allow)];
+    assert_eq!(cells.iter().map(|(group, cell)| (group.as_str(), (*cell).clone())).collect::<Vec<_>>(), expected);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(192))]
 

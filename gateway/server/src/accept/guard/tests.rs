@@ -3,6 +3,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use pingora::protocols::Shutdown;
 use portcullis_core::framing::ScanFault;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
@@ -184,4 +185,19 @@ async fn what_is_written_goes_out_in_one_piece_when_it_is_flushed() {
     stream.flush().await.unwrap();
     assert_eq!(client.read(&mut bytes).await.unwrap(), 9);
     assert_eq!(&bytes[..9], b"head body");
+}
+
+#[tokio::test]
+async fn what_waits_when_the_connection_is_given_up_goes_out() {
+    for shut in [true, false] {
+        let (mut client, mut stream) = guarded(512, LONG);
+        stream.write_all(b"half an answer").await.unwrap();
+        if shut {
+            Shutdown::shutdown(&mut *stream).await;
+        }
+        drop(stream);
+        let mut all = Vec::new();
+        client.read_to_end(&mut all).await.unwrap();
+        assert_eq!(all, b"half an answer", "{shut}");
+    }
 }
