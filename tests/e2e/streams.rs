@@ -272,7 +272,7 @@ async fn each_event_arrives_before_the_next_is_sent() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_upload_flows_while_it_is_being_sent() {
     let site = Setup::new().route("put", "POST /upload", "write", "").start().await;
-    for wire in [Wire::H1, Wire::H2] {
+    for wire in [Wire::H1, Wire::H2, Wire::H1] {
         let mut client = match wire {
             Wire::H1 => site.h1().await,
             Wire::H2 => site.h2().await,
@@ -292,6 +292,10 @@ async fn an_upload_flows_while_it_is_being_sent() {
         assert_eq!(Answer::read(answer).await.unwrap().status, 200);
         assert_eq!(site.upstream.requests().last().unwrap().body, "first second");
     }
+    // HTTP/2 ends such a body with an empty frame, which is no chunk: it would end the body a second time.
+    assert_eq!(site.upstream.connections(), 1);
+    let wire = site.upstream.wire(0);
+    assert_eq!(wire.windows(7).filter(|bytes| bytes == b"\r\n0\r\n\r\n").count(), 3);
 }
 
 #[tokio::test(flavor = "multi_thread")]
