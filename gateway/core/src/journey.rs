@@ -98,13 +98,13 @@ pub async fn decide(
 
     let preflight = cors::requested_method(request);
     let method = preflight.as_ref().unwrap_or(request.method);
-    let found = walk.must(Stage::Route, snapshot.table.find(&request.host, method, request.path))?;
+    let found = walk.brief(true).must(Stage::Route, snapshot.table.find(&request.host, method, request.path))?;
     let rules = Arc::clone(snapshot.rules(found.route)?);
     walk.trail.route = Some(Arc::clone(&rules.name));
 
     if walk.bites(Stage::Guard, rules.modes.guard) {
         let admitted = rules.guard.admit(request, &*world.local, now);
-        walk.judge(Stage::Guard, rules.modes.guard, admitted)?;
+        walk.brief(true).judge(Stage::Guard, rules.modes.guard, admitted)?;
     }
 
     if let Some(method) = preflight {
@@ -123,17 +123,18 @@ pub async fn decide(
     let admitted = identified.and_then(|Caller { identity, ended_session }| {
         identity.admit(request.client, &rules.name).map(|identity| Caller { identity, ended_session })
     });
-    let Caller { identity, ended_session } = walk.must(Stage::Identify, admitted)?;
+    let Caller { identity, ended_session } = walk.brief(rules.public).must(Stage::Identify, admitted)?;
     walk.trail.identity = Some(Arc::clone(&identity));
 
     if walk.bites(Stage::Limit, rules.modes.limit) {
+        let free = rules.limit.is_empty() && identity.bounds.is_none();
         let charged = rules.limit.charge(request, &identity, world.desks(rules.replicas), now).await;
-        walk.trail.limits = walk.judge(Stage::Limit, rules.modes.limit, charged)?.unwrap_or_default();
+        walk.trail.limits = walk.brief(free).judge(Stage::Limit, rules.modes.limit, charged)?.unwrap_or_default();
     }
 
     if walk.bites(Stage::Parameters, rules.modes.validate) {
         let checked = rules.validate.parameters(request, found.params.as_slice());
-        walk.judge(Stage::Parameters, rules.modes.validate, checked)?;
+        walk.brief(!rules.validate.wants_parameters()).judge(Stage::Parameters, rules.modes.validate, checked)?;
     }
 
     let consumed = rules.identify.consumed_headers(request.headers);
@@ -155,7 +156,7 @@ pub async fn decide(
     }
     if walk.bites(Stage::Body, rules.modes.validate) {
         let planned = rules.validate.before_body(request);
-        granted.body = walk.judge(Stage::Body, rules.modes.validate, planned)?.unwrap_or(granted.body);
+        granted.body = walk.brief(true).judge(Stage::Body, rules.modes.validate, planned)?.unwrap_or(granted.body);
     }
     if granted.asked == Asked::WithBody {
         match granted.body {

@@ -59,7 +59,7 @@ pub enum End {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Step {
     pub stage: Stage,
-    /// Since the step before ended.
+    /// Since the last step before that was timed ended; zero for one that was not worth a reading of the clock.
     pub took: Duration,
     pub end: End,
 }
@@ -99,6 +99,11 @@ impl Trail {
         let took = at.saturating_sub(self.last);
         self.last = at;
         self.steps.push(Step { stage, took, end });
+    }
+
+    /// As [`Self::step`], without the time: nothing was done, or less than it takes to read the clock.
+    pub fn brief(&mut self, stage: Stage, end: End) {
+        self.steps.push(Step { stage, took: Duration::ZERO, end });
     }
 
     pub fn steps(&self) -> &[Step] {

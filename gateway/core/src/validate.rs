@@ -122,6 +122,11 @@ impl Validate {
         self.parameters.check(request, params)
     }
 
+    /// Whether there is anything to judge beside the body.
+    pub fn wants_parameters(&self) -> bool {
+        self.parameters.judges()
+    }
+
     /// Whether bodies of this route are judged, and so held in memory whole.
     pub fn wants_body(&self) -> bool {
         self.bodies.reads()

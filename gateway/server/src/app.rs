@@ -29,7 +29,7 @@ use crate::control::{Chronicle, Compiled, Compiler, Presence, Publisher, Subscri
 use crate::forward::Assertions;
 use crate::login::{self, Login};
 use crate::observe::{Kept, Metrics, Streams, Target};
-use crate::passage::Passage;
+use crate::passage::{Passage, Server};
 use crate::shared::Shared;
 use crate::world;
 use crate::world::clock::SystemClock;
@@ -308,7 +308,8 @@ fn serve(
     stopped: &watch::Receiver<bool>,
 ) -> Vec<tokio::task::JoinHandle<()>> {
     let server = snapshot.server();
-    let proxy = Arc::new(engine(Passage::new(Arc::clone(shared)), server));
+    let passage = Passage::new(Arc::clone(shared));
+    let proxy = Arc::new(Server::new(passage.clone(), engine(passage, server)));
     let limits = Limits {
         handshake_timeout: server.handshake_timeout.0,
         header_timeout: server.header_timeout.0,
@@ -337,7 +338,7 @@ fn serve(
     }
     if let Some(listener) = bound.take("http") {
         let redirect = crate::passage::Redirect::to(snapshot.public_url());
-        let redirect = Arc::new(engine(redirect, server));
+        let redirect = Arc::new(Leased::new(engine(redirect, server)));
         let door = Door::Plain(Box::new(|_| true));
         let front = Front::new(redirect, door, limits, connections, metrics);
         services.push(listeners::spawn("http", front, listener, stopped));
@@ -352,7 +353,7 @@ fn serve(
 }
 
 /// Pingora's HTTP engine around our callbacks, with every bound it has set, and the one it lacks.
-fn engine<P>(callbacks: P, server: &portcullis_core::config::ServerConfig) -> Leased<P>
+fn engine<P>(callbacks: P, server: &portcullis_core::config::ServerConfig) -> HttpProxy<P>
 where
     P: pingora::proxy::ProxyHttp,
 {
@@ -368,5 +369,5 @@ where
     let mut h2 = default_h2_options();
     h2.max_header_list_size(u32::try_from(server.max_header_bytes.0).unwrap_or(u32::MAX));
     proxy.h2_options = Some(h2);
-    Leased::new(proxy)
+    proxy
 }

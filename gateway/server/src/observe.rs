@@ -7,6 +7,7 @@ mod ids;
 mod kept;
 mod metrics;
 mod streams;
+mod words;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -21,6 +22,7 @@ pub(crate) use ids::{Id, Ids};
 pub(crate) use kept::{Decision, Difference, Kept};
 pub(crate) use metrics::Metrics;
 pub(crate) use streams::{Streams, Target};
+pub(crate) use words::Words;
 
 /// Everything about one request that a stream may tell. Recorded when dropped, so that a client who
 /// leaves while we wait is recorded too.
@@ -52,12 +54,9 @@ pub(crate) struct Recording {
 /// What the head said, copied once. No query, no cookie, no credential.
 #[derive(Debug, Default)]
 pub(crate) struct HeadFacts {
-    pub(crate) method: Box<str>,
-    pub(crate) path: Box<str>,
-    pub(crate) host: Box<str>,
+    pub(crate) words: Words,
     pub(crate) scheme: &'static str,
     pub(crate) protocol: &'static str,
-    pub(crate) user_agent: Box<str>,
     pub(crate) client: Option<IpAddr>,
     pub(crate) peer: Option<IpAddr>,
 }

@@ -8,6 +8,7 @@ mod answered;
 mod attempt;
 mod body;
 mod decide;
+mod ends;
 mod exchange;
 mod failure;
 mod login;
@@ -15,48 +16,48 @@ mod me;
 mod outgoing;
 mod redirect;
 mod reserved;
+mod serve;
 mod spans;
 mod straight;
 mod travel;
 mod unseen;
+mod way;
 
-use std::future::poll_fn;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::{HeaderValue, Version};
+use http::HeaderValue;
 use pingora::connectors::TransportConnector;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
 use pingora::proxy::{FailToProxy, ProxyHttp, Session};
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorType, Result};
-use portcullis_core::journey::{Permit, Turned};
+use portcullis_core::journey::Permit;
 use portcullis_core::moment::Now;
-use portcullis_core::refusal::{Code, Refusal};
-use portcullis_core::trail::{End, Stage};
+use portcullis_core::refusal::Refusal;
 use tokio::sync::OwnedSemaphorePermit;
 
 pub(crate) use redirect::Redirect;
+pub(crate) use serve::Server;
 pub(crate) use unseen::tell_of_unseen;
+use way::Way;
 
-use crate::accept::{self, Guard};
+use crate::accept;
 use crate::control::Published;
 use crate::forward::{Patience, Upstream};
 use crate::observe::Recording;
-use crate::respond::{self, Envelope};
+use crate::respond::Envelope;
 use crate::shared::Shared;
 
 /// The gateway as Pingora sees it.
+#[derive(Clone)]
 pub(crate) struct Passage {
     shared: Arc<Shared>,
     /// Connects to applications, without a pool.
-    connector: TransportConnector,
+    connector: Arc<TransportConnector>,
 }
 
 /// What one request carries with it.
@@ -73,6 +74,8 @@ pub(crate) struct Ctx {
     body: Option<Bytes>,
     inject: bool,
     replay: body::Replay,
+    /// Not Pingora's yet, which could not repeat the body.
+    ours: bool,
     /// The body as it came, of which the application gets `body`.
     came: Option<Bytes>,
     /// In an inner request: to the outer one, which keeps the answer back.
@@ -90,6 +93,8 @@ pub(crate) struct Ctx {
     target: Option<usize>,
     /// For the head of a stream's answer.
     patience: Option<Arc<Patience>>,
+    /// The steady clock when the answer was out, where it was read then.
+    ended: Option<Duration>,
     /// The steady clock at which this request must be over.
     deadline: Option<Duration>,
     facts: Option<outgoing::Facts>,
@@ -117,7 +122,7 @@ impl ProxyHttp for Passage {
     fn init_downstream_modules(&self, _: &mut HttpModules) {}
 
     fn new_ctx(&self) -> Box<Ctx> {
-        Box::default()
+        serve::carried().unwrap_or_default()
     }
 
     fn allow_spawning_subrequest(&self, session: &Session, _: &Box<Ctx>) -> bool {
@@ -125,50 +130,30 @@ impl ProxyHttp for Passage {
     }
 
     async fn early_request_filter(&self, session: &mut Session, _: &mut Box<Ctx>) -> Result<()> {
-        if !session.is_upgrade_req() {
-            session.set_read_timeout(Some(self.shared.body_timeout));
-        }
-        if session.is_http2() {
-            // A client who never widens a stream's window; who does not read the connection, the guard cuts off.
-            session.set_write_timeout(Some(self.shared.body_timeout));
-        }
-        if session.req_header().version == Version::HTTP_10 {
-            // RFC 9110 §15.2: it would take an interim answer for the answer.
-            session.set_ignore_info_resp(true);
-        }
-        // Pingora keeps a connection for ever after its first request unless told otherwise.
-        if session.get_keepalive().is_some() {
-            session.set_keepalive(Some(self.shared.keepalive.as_secs().max(1)));
-        }
+        self.prepare(session);
         Ok(())
     }
 
-    /// A panic in a filter would drop the connection and skip `logging`; here it becomes a 500.
     async fn request_filter(&self, session: &mut Session, ctx: &mut Box<Ctx>) -> Result<bool> {
         if let Some(carried) = again::carried(session) {
             *ctx = carried?;
             return Ok(false);
         }
-        let travelled = {
-            let mut travel = pin!(self.travel(session, ctx));
-            poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| travel.as_mut().poll(cx))) {
-                Ok(polled) => polled.map(Ok),
-                Err(panicked) => Poll::Ready(Err(panicked)),
-            })
-            .await
-        };
-        let turned = match travelled {
-            Ok(Ok(())) if straight::fits(session, ctx) => return self.straight(session, ctx).await.map(|()| true),
-            Ok(Ok(())) if ctx.replay == body::Replay::InPlace && !answered::holds(ctx) => return Ok(false),
-            Ok(Ok(())) => {
+        if ctx.permit.is_some() {
+            // It came with it, from `serve`.
+            return Ok(false);
+        }
+        let served = match self.way(session, ctx).await {
+            Way::Pingora => return Ok(false),
+            Way::Straight => self.straight(session, ctx).await,
+            Way::Again => {
                 let inner = std::mem::take(ctx);
                 ctx.envelope = inner.envelope.clone();
-                return Box::pin(again::forward(session, inner)).await.map(|()| true);
+                Box::pin(again::forward(session, inner)).await
             }
-            Ok(Err(turned)) => turned,
-            Err(_) => Turned::Refused(Refusal::new(Code::InternalError).because("a stage panicked")),
+            Way::Turned(turned) => self.answer(session, ctx, turned).await,
         };
-        self.answer(session, ctx, turned).await.map(|()| true)
+        served.map(|()| true)
     }
 
     async fn upstream_peer(&self, session: &mut Session, ctx: &mut Box<Ctx>) -> Result<Box<HttpPeer>> {
@@ -273,74 +258,14 @@ impl ProxyHttp for Passage {
     where
         Self::CTX: Send + Sync,
     {
-        let answered = session.response_written().is_some_and(|head| !outgoing::is_interim(head));
-        let reached = if ctx.attempts > 0 { failure::Reached::Maybe } else { failure::Reached::Never };
-        let refusal = match Guard::of(session.stream()).and_then(Guard::body_fault) {
-            // The application has at most a part of the body, and never its end.
-            Some(fault) => fault.refusal(),
-            None if ctx.lost_patience() => failure::no_answer(),
-            None => ctx.unfit.take().unwrap_or_else(|| failure::refusal(e, answered, reached)),
-        };
-        let error_code = refusal.code.status().as_u16();
-        let now = self.shared.world.clock.steady();
-        let was_cut_off = ctx.recording.as_mut().filter(|_| ctx.lease.is_some()).is_some_and(|r| r.was_cut_off(now));
-        if let Some(recording) = ctx.recording.as_mut().filter(|recording| recording.trail.refusal.is_none())
-            && !(was_cut_off && refusal.code == Code::ClientGone)
-        {
-            recording.trail.step(Stage::Forward, End::Refused(refusal.code), now);
-            recording.trail.refusal = Some(refusal.clone());
-        }
-        if answered::hands_over(ctx, answered) {
-            if refusal.code != Code::ClientGone {
-                ctx.unfit = Some(refusal);
-                answered::tell(ctx);
-            }
-        } else if !answered && refusal.code != Code::ClientGone {
-            // Pingora ends the connection after a failure: say so, or the client's next request meets a closed door.
-            session.set_keepalive(None);
-            // When the client is gone there is nobody to tell.
-            let _ = respond::refuse(session, &refusal, &ctx.envelope).await;
-        }
-        FailToProxy { error_code, can_reuse_downstream: false }
+        FailToProxy { error_code: self.fail(session, e, ctx).await, can_reuse_downstream: false }
     }
 
     async fn logging(&self, session: &mut Session, _: Option<&Error>, ctx: &mut Box<Ctx>)
     where
         Self::CTX: Send + Sync,
     {
-        if session.is_body_done() {
-            if let Some(guard) = Guard::of(session.stream()) {
-                guard.expect_head();
-            }
-        } else {
-            // What is left of the body must not be read as the next head.
-            session.set_keepalive(None);
-        }
-        let now = self.shared.world.clock.steady();
-        if let (Some(upstream), Some(target)) = (&ctx.upstream, ctx.target)
-            && session.response_written().is_some()
-            && let Some(target) = upstream.target(target)
-            && ctx.recording.as_ref().is_some_and(|r| r.trail.refusal.is_none())
-        {
-            target.succeeded();
-        }
-        if let Some(recording) = &mut ctx.recording {
-            recording.ended = Some(now);
-            recording.status = session.response_written().map_or(0, |head| head.status.as_u16());
-            if let Some(word) = ctx.word.as_ref().and_then(answered::Word::status) {
-                recording.status = word;
-            }
-            let whole = ctx.body.as_ref().map(Bytes::len);
-            recording.request_bytes = whole.unwrap_or_else(|| session.body_bytes_read()) as u64;
-            recording.response_bytes = session.body_bytes_sent() as u64;
-            recording.resends = ctx.attempts.saturating_sub(1);
-            let forwarded = recording.trail.steps().iter().any(|step| step.stage == Stage::Forward);
-            if ctx.attempts > 0 && recording.trail.refusal.is_none() && !forwarded {
-                recording.trail.step(Stage::Forward, End::Passed, now);
-            }
-        }
-        // Dropping it writes the lines.
-        ctx.recording = None;
+        self.end(session, ctx);
     }
 
     fn suppress_error_log(&self, _: &Session, _: &Box<Ctx>, _: &Error) -> bool {
@@ -368,14 +293,14 @@ fn count(body: Option<&Bytes>, ctx: &mut Ctx) {
 
 impl Passage {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, connector: TransportConnector::new(None) }
+        Self { shared, connector: Arc::new(TransportConnector::new(None)) }
     }
 
     /// The head of an answer on its way to the client.
     fn answer_head(&self, session: &Session, head: &mut ResponseHeader, ctx: &mut Ctx) -> Result<()> {
         outgoing::answer(session, head, ctx)?;
         answered::head(session, head, ctx, &self.shared)?;
-        spans::lease(head, ctx, self.now(), &self.shared);
+        spans::lease(head, ctx, &self.shared);
         Ok(())
     }
 

@@ -42,16 +42,19 @@ impl Granted {
             body,
             now,
         };
-        let answered = self.answer(&rules.authorize, &question);
+        let remembered = rules.authorize.remembered(&question, &self.identity);
+        let brief = remembered.is_some();
+        let answered = remembered.map_or_else(|| self.answer(&rules.authorize, &question), Ok);
         let answered = answered.map_err(|refusal| walk.refuse(Stage::Authorize, refusal))?;
         if let Some(next) = &rules.next {
             // What cannot be had for them must not turn anybody away.
-            if let Ok(next) = self.answer(next, &question) {
+            let remembered = next.remembered(&question, &self.identity);
+            if let Ok(next) = remembered.map_or_else(|| self.answer(next, &question), Ok) {
                 compare(walk.trail, &answered, next, rules.modes.authorize);
             }
         }
         let decided = walk.note_policies(answered);
-        walk.judge(Stage::Authorize, rules.modes.authorize, decided)?;
+        walk.brief(brief).judge(Stage::Authorize, rules.modes.authorize, decided)?;
         Ok(())
     }
 
@@ -61,9 +64,6 @@ impl Granted {
     }
 
     fn answer(&self, authorize: &Authorize, question: &Question<'_>) -> Result<Answered, Refusal> {
-        if let Some(remembered) = authorize.remembered(question, &self.identity) {
-            return Ok(remembered);
-        }
         let resource = self.rules().gather.resource(question.params)?;
         let resource = match &self.known {
             Ok(Some(known)) => match authorize.thing(&resource, known) {

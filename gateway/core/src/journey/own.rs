@@ -28,7 +28,7 @@ pub fn approach(
     let guard = &snapshot.own().guard;
     if walk.bites(Stage::Guard, guard.mode) {
         let admitted = guard.admit(request, &*world.local, now);
-        walk.judge(Stage::Guard, guard.mode, admitted)?;
+        walk.brief(true).judge(Stage::Guard, guard.mode, admitted)?;
     }
     Ok(())
 }

@@ -12,11 +12,19 @@ use crate::trail::{End, Stage, Trail};
 pub(super) struct Walk<'a> {
     pub(super) trail: &'a mut Trail,
     clock: &'a dyn Clock,
+    brief: bool,
 }
 
 impl<'a> Walk<'a> {
     pub(super) fn new(trail: &'a mut Trail, clock: &'a dyn Clock) -> Self {
-        Self { trail, clock }
+        Self { trail, clock, brief: false }
+    }
+
+    /// The stage that ends next had less to do than it takes to read the clock: what it took counts with the one after
+    /// it, unless it refuses.
+    pub(super) fn brief(&mut self, brief: bool) -> &mut Self {
+        self.brief = brief;
+        self
     }
 
     /// For stages that know no shadow: the fact, or the end of the journey.
@@ -88,6 +96,11 @@ impl<'a> Walk<'a> {
     }
 
     fn step(&mut self, stage: Stage, end: End) {
-        self.trail.step(stage, end, self.clock.steady());
+        let brief = std::mem::take(&mut self.brief);
+        match end {
+            End::Skipped => self.trail.brief(stage, end),
+            End::Passed if brief => self.trail.brief(stage, end),
+            End::Passed | End::Refused(_) | End::WouldRefuse(_) => self.trail.step(stage, end, self.clock.steady()),
+        }
     }
 }

@@ -67,6 +67,11 @@ impl ParameterRules {
         Ok(Self { declared, unknown_query, reads_query })
     }
 
+    /// Whether there is anything to judge.
+    pub fn judges(&self) -> bool {
+        self.reads_query || !self.declared.is_empty()
+    }
+
     /// Judges the parameters of one request. `params` are the route's, decoded once.
     ///
     /// # Errors

@@ -200,7 +200,7 @@ struct Ticking(AtomicU64);
 
 impl Clock for Ticking {
     fn now(&self) -> Now {
-        let ticks = self.0.fetch_add(1, Ordering::Relaxed);
+        let ticks = self.0.fetch_add(1, Ordering::Relaxed) + 1;
         Now { steady: now().steady + Duration::from_millis(ticks), ..now() }
     }
 }

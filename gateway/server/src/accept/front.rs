@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
-use pingora::apps::{HttpServerApp, ServerApp};
+use pingora::apps::ServerApp;
 use pingora::listeners::TlsAccept;
 use pingora::listeners::tls::Acceptor;
 use pingora::protocols::l4::stream::Stream as TcpStream;
@@ -16,6 +16,7 @@ use pingora::server::ShutdownWatch;
 use tokio::io::AsyncReadExt;
 use tokio::sync::Semaphore;
 
+use super::engine::Engine;
 use super::guard::Guard;
 use super::head::Facts;
 use super::http1;
@@ -91,7 +92,7 @@ impl Outcome {
 }
 
 #[async_trait]
-impl<A: HttpServerApp + Send + Sync + 'static> ServerApp for Front<A> {
+impl<A: Engine + Send + Sync + 'static> ServerApp for Front<A> {
     async fn process_new(self: &Arc<Self>, stream: Stream, shutdown: &ShutdownWatch) -> Option<Stream> {
         let Ok(_open) = Arc::clone(&self.connections).try_acquire_owned() else {
             self.metrics.connection(Outcome::TooMany);

@@ -57,8 +57,9 @@ pub(crate) struct Guard {
     inner: Stream,
     state: AtomicU8,
     scan: Option<Box<Scan>>,
-    /// The head while it is not whole, then what Pingora has yet to read of it.
+    /// The head while it is not whole, then while its request is under way: it may be read twice.
     held: Vec<u8>,
+    /// How much of it was read.
     given: usize,
     arrival: Arrival,
     /// Requests begun on this connection.
@@ -179,11 +180,14 @@ impl Guard {
         let take = rest.len().min(buf.remaining());
         buf.put_slice(rest.get(..take).unwrap_or_default());
         self.given += take;
-        if self.given == self.held.len() {
-            self.held = Vec::new();
-            self.given = 0;
-        }
         true
+    }
+
+    /// The connection as it was before the head was read, where nothing was read after what came with it.
+    pub(crate) fn rewound(stream: Stream) -> Option<Stream> {
+        let mut guard = stream.into_any().downcast::<Self>().ok()?;
+        guard.given = 0;
+        Some(guard)
     }
 
     /// A client who reads nothing for `patience` while something waits for it holds more than its connection: the
@@ -244,7 +248,13 @@ impl Guard {
             if fresh.filled().is_empty() {
                 // End of stream; inside a head it is the client's business, nothing was asked.
                 self.held.clear();
+                self.given = 0;
                 return Poll::Ready(Ok(()));
+            }
+            if self.given > 0 {
+                // The head before.
+                self.held.clear();
+                self.given = 0;
             }
             let first = self.held.is_empty();
             self.held.extend_from_slice(fresh.filled());

@@ -3,23 +3,28 @@
 
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use pingora::apps::{HttpPersistentSettings, HttpServerApp};
+use pingora::apps::HttpPersistentSettings;
+use pingora::modules::http::HttpModules;
 use pingora::protocols::Stream;
-use pingora::protocols::http::ServerSession;
+use pingora::proxy::Session;
 use pingora::server::ShutdownWatch;
 use tokio::io::{AsyncRead, ReadBuf};
 
+use super::engine::Engine;
 use super::guard::Guard;
+
+/// No module is added to Pingora's own work.
+static NO_MODULES: LazyLock<HttpModules> = LazyLock::new(HttpModules::new);
 
 /// One request after the other, until the client, the engine or a stop ends it. `idle`: the longest wait for the next.
 ///
 /// The wait for the first request is bounded by the [`Guard`], which answers a client that says nothing.
 pub(super) async fn serve<A>(inner: &Arc<A>, guarded: Stream, idle: Duration, shutdown: &ShutdownWatch)
 where
-    A: HttpServerApp + Send + Sync + 'static,
+    A: Engine + Send + Sync + 'static,
 {
     let mut stop = shutdown.clone();
     // Both live as long as the connection: to begin and forget them for each request costs more than to look at them.
@@ -34,7 +39,7 @@ where
             () = &mut silence, if settings.is_some() => return,
             _ = &mut stopping => return,
         }
-        let mut session = ServerSession::new_http1(stream);
+        let mut session = Session::new_h1_with_modules(stream, &NO_MODULES);
         if let Some(settings) = settings {
             settings.apply_to_session(&mut session);
         } else {
@@ -42,7 +47,7 @@ where
             let most = inner.server_options().and_then(|options| options.keepalive_request_limit);
             session.set_keepalive_reuses_remaining(most);
         }
-        match inner.process_new_http(session, shutdown).await {
+        match inner.serve(session, shutdown).await {
             Some(reused) => {
                 next = reused.consume();
                 silence.as_mut().reset(tokio::time::sleep(idle).deadline());

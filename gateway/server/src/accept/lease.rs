@@ -5,6 +5,7 @@
 //! HTTP/2 resets the stream.
 
 use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -16,12 +17,31 @@ use parking_lot::Mutex;
 use pingora::apps::{HttpServerApp, HttpServerOptions, ReusedHttpStream};
 use pingora::protocols::http::ServerSession;
 use pingora::protocols::http::v2::server::H2Options;
-use pingora::proxy::{HttpProxy, ProxyHttp};
+use pingora::proxy::{HttpProxy, ProxyHttp, Session};
 use pingora::server::ShutdownWatch;
+
+use super::engine::Engine;
 
 tokio::task_local! {
     /// INVARIANT: Pingora runs all callbacks of one request in the task that called `process_new_http`.
-    static LEASE: Mutex<Option<BoxFuture<'static, ()>>>;
+    static LEASE: Mutex<Option<End>>;
+}
+
+/// When a lease is over.
+enum End {
+    /// After this; no timer is made of it unless there is something to wait for.
+    After(Duration),
+    When(BoxFuture<'static, ()>),
+}
+
+impl End {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if let Self::After(span) = *self {
+            *self = Self::When(Box::pin(tokio::time::sleep(span)));
+        }
+        let Self::When(end) = self else { return Poll::Pending };
+        end.as_mut().poll(cx)
+    }
 }
 
 /// Who ends the request that a callback belongs to.
@@ -40,12 +60,15 @@ impl<'a> Lease<'a> {
 
     /// The request ends after `span`, whatever it is doing then.
     pub(crate) fn ends_after(self, span: Duration) {
-        self.ends_when(tokio::time::sleep(span));
+        self.ends(End::After(span));
     }
 
     /// As [`Self::ends_after`], when `over` comes to pass.
     pub(crate) fn ends_when(self, over: impl Future<Output = ()> + Send + 'static) {
-        let end: BoxFuture<'static, ()> = Box::pin(over);
+        self.ends(End::When(Box::pin(over)));
+    }
+
+    fn ends(self, end: End) {
         match self {
             // Without a scope there is nobody who could end it; every request has one.
             Self::Own => drop(LEASE.try_with(|lease| *lease.lock() = Some(end))),
@@ -62,7 +85,7 @@ impl<'a> Lease<'a> {
 pub(crate) struct Lent(Arc<Loan>);
 
 struct Loan {
-    end: Mutex<Option<BoxFuture<'static, ()>>>,
+    end: Mutex<Option<End>>,
     waker: AtomicWaker,
 }
 
@@ -72,13 +95,31 @@ pub(crate) fn lend() -> Lent {
     let lent = Lent(Arc::clone(&loan));
     Lease::Own.ends_when(poll_fn(move |cx| {
         loan.waker.register(cx.waker());
-        loan.end.lock().as_mut().map_or(Poll::Pending, |end| end.as_mut().poll(cx))
+        loan.end.lock().as_mut().map_or(Poll::Pending, |end| end.poll(cx))
     }));
     lent
 }
 
 fn is_over(cx: &mut Context<'_>) -> bool {
-    LEASE.with(|lease| lease.lock().as_mut().is_some_and(|end| end.as_mut().poll(cx).is_ready()))
+    LEASE.with(|lease| lease.lock().as_mut().is_some_and(|end| end.poll(cx).is_ready()))
+}
+
+/// Serves a request until its lease is over. INVARIANT: every request is served within this.
+pub(crate) async fn bounded<T>(served: impl Future<Output = Option<T>>) -> Option<T> {
+    let mut served = pin!(served);
+    let bounded = poll_fn(move |cx| {
+        // First, because a busy stream may leave its task no budget for a clock; and again, to be woken by a
+        // lease that was granted just now.
+        if is_over(cx) {
+            return Poll::Ready(None);
+        }
+        match served.as_mut().poll(cx) {
+            Poll::Ready(done) => Poll::Ready(done),
+            Poll::Pending if is_over(cx) => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        }
+    });
+    LEASE.scope(Mutex::new(None), bounded).await
 }
 
 /// Pingora's engine, each request under a lease.
@@ -101,20 +142,7 @@ where
         session: ServerSession,
         shutdown: &ShutdownWatch,
     ) -> Option<ReusedHttpStream> {
-        let mut served = self.0.process_new_http(session, shutdown);
-        let bounded = poll_fn(move |cx| {
-            // First, because a busy stream may leave its task no budget for a clock; and again, to be woken by a
-            // lease that was granted just now.
-            if is_over(cx) {
-                return Poll::Ready(None);
-            }
-            match served.as_mut().poll(cx) {
-                Poll::Ready(done) => Poll::Ready(done),
-                Poll::Pending if is_over(cx) => Poll::Ready(None),
-                Poll::Pending => Poll::Pending,
-            }
-        });
-        LEASE.scope(Mutex::new(None), bounded).await
+        bounded(self.0.process_new_http(session, shutdown)).await
     }
 
     fn h2_options(&self) -> Option<H2Options> {
@@ -127,5 +155,16 @@ where
 
     async fn http_cleanup(&self) {
         self.0.http_cleanup().await;
+    }
+}
+
+#[async_trait]
+impl<P> Engine for Leased<P>
+where
+    P: ProxyHttp + Send + Sync + 'static,
+    P::CTX: Send + Sync,
+{
+    async fn serve(&self, session: Session, shutdown: &ShutdownWatch) -> Option<ReusedHttpStream> {
+        bounded(self.0.process_new_http(*session.downstream_session, shutdown)).await
     }
 }

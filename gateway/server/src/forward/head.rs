@@ -204,47 +204,62 @@ static X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-prot
 static X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
 /// Says how the request reached us. The peer is appended to what a trusted proxy said.
-pub(crate) fn forwarded(headers: &mut HeaderMap, peer: IpAddr, scheme: &'static str, host: &str) {
+pub(crate) fn forwarded(headers: &mut HeaderMap, peer: IpAddr, scheme: &'static str, host: &HeaderValue) {
+    let mut text = [0; LONGEST_ADDRESS];
+    let peer = shown(peer, &mut text);
     // Several lines are one list (RFC 9110 §5.3).
-    let before = || headers.get_all(&X_FORWARDED_FOR).iter().filter_map(|line| line.to_str().ok());
-    let mut chain = Vec::with_capacity(before().map(|line| line.len() + 2).sum::<usize>() + 45);
-    for line in before() {
-        chain.extend_from_slice(line.as_bytes());
-        chain.extend_from_slice(b", ");
-    }
-    put_address(&mut chain, peer);
-    put(headers, &X_FORWARDED_FOR, chain);
+    let before: Vec<&[u8]> = headers.get_all(&X_FORWARDED_FOR).iter().map(HeaderValue::as_bytes).collect();
+    let chain = if before.is_empty() {
+        HeaderValue::from_bytes(peer)
+    } else {
+        HeaderValue::try_from([before.join(&b", "[..]), peer.to_vec()].join(&b", "[..]))
+    };
+    match chain {
+        Ok(chain) => headers.insert(&X_FORWARDED_FOR, chain),
+        // Made of values that were there, it is one.
+        Err(_) => headers.remove(&X_FORWARDED_FOR),
+    };
     headers.insert(&X_FORWARDED_PROTO, HeaderValue::from_static(scheme));
-    put(headers, &X_FORWARDED_HOST, host.as_bytes().to_vec());
+    headers.insert(&X_FORWARDED_HOST, host.clone());
 }
+
+/// Bytes of an IPv6 address as it is displayed, at most.
+const LONGEST_ADDRESS: usize = 45;
 
 /// As it is displayed, for less.
-fn put_address(text: &mut Vec<u8>, address: IpAddr) {
-    let IpAddr::V4(address) = address else {
-        // Writing to memory cannot fail.
-        let _ = write!(text, "{address}");
-        return;
+fn shown(address: IpAddr, text: &mut [u8; LONGEST_ADDRESS]) -> &[u8] {
+    let used = match address {
+        IpAddr::V4(address) => {
+            let mut used = 0;
+            for octet in address.octets() {
+                if used > 0 {
+                    used = put(text, used, b'.');
+                }
+                if octet > 99 {
+                    used = put(text, used, b'0' + octet / 100);
+                }
+                if octet > 9 {
+                    used = put(text, used, b'0' + octet / 10 % 10);
+                }
+                used = put(text, used, b'0' + octet % 10);
+            }
+            used
+        }
+        IpAddr::V6(address) => {
+            let mut rest = text.as_mut_slice();
+            // There is room for the longest.
+            let _ = write!(rest, "{address}");
+            LONGEST_ADDRESS.saturating_sub(rest.len())
+        }
     };
-    for (at, octet) in address.octets().into_iter().enumerate() {
-        if at > 0 {
-            text.push(b'.');
-        }
-        if octet > 99 {
-            text.push(b'0' + octet / 100);
-        }
-        if octet > 9 {
-            text.push(b'0' + octet / 10 % 10);
-        }
-        text.push(b'0' + octet % 10);
-    }
+    text.get(..used).unwrap_or_default()
 }
 
-/// A field of ours; absent when the value cannot be one.
-fn put(headers: &mut HeaderMap, name: &'static HeaderName, value: Vec<u8>) {
-    match HeaderValue::try_from(value) {
-        Ok(value) => headers.insert(name, value),
-        Err(_) => headers.remove(name),
-    };
+fn put(text: &mut [u8], at: usize, byte: u8) -> usize {
+    if let Some(place) = text.get_mut(at) {
+        *place = byte;
+    }
+    at.saturating_add(1)
 }
 
 /// An answer's head with the names of its fields in lower case, and room for ours.

@@ -236,6 +236,8 @@ impl Target {
     /// Keeps a connection for the next request.
     pub(crate) fn keep(&self, stream: Stream, now: Duration) {
         let span = self.template.options.idle_timeout.unwrap_or(Duration::MAX);
+        // Nothing is said there until it is asked.
+        Wire::limit_silence(&stream, None);
         self.kept.put(stream, now.saturating_add(span));
     }
 

@@ -34,8 +34,6 @@ pub(crate) struct Id(HeaderValue);
 /// W3C Trace Context: the trace we continue or began, and our own span in it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct TraceContext {
-    pub(crate) trace_id: Id,
-    pub(crate) span_id: Id,
     /// `traceparent` for the upstream, with our span as the parent.
     pub(crate) parent: Id,
 }
@@ -69,9 +67,7 @@ impl Ids {
             Some(id) => Id::of(Bytes::copy_from_slice(id.as_bytes())),
             None => decision.clone(),
         };
-        let (trace_id, span_id) = (Id::of(text.slice(TRACE)), Id::of(text.slice(SPAN)));
-        let parent = Id::of(text.slice(PARENT));
-        Self { decision, request, trace: TraceContext { trace_id, span_id, parent } }
+        Self { decision, request, trace: TraceContext { parent: Id::of(text.slice(PARENT)) } }
     }
 }
 
@@ -101,6 +97,14 @@ impl Default for Id {
 }
 
 impl TraceContext {
+    pub(crate) fn trace_id(&self) -> &str {
+        self.parent.as_str().get(TRACE).unwrap_or_default()
+    }
+
+    pub(crate) fn span_id(&self) -> &str {
+        self.parent.as_str().get(SPAN).unwrap_or_default()
+    }
+
     /// The trace, and whether it is sampled.
     fn parse(text: &str) -> Option<(&str, bool)> {
         let mut parts = text.split('-');

@@ -62,7 +62,7 @@ impl Decision {
     /// What it takes to keep it; `body`: bytes that policies saw.
     pub(super) fn weigh(&self, body: u64) -> usize {
         let trail = &self.trail;
-        let texts = self.head.path.len() + self.head.host.len() + self.head.user_agent.len();
+        let texts = self.head.words.len();
         let body = usize::try_from(body).unwrap_or(usize::MAX);
         let asked = usize::from(trail.asked.is_some()) + usize::from(trail.asked_next.is_some());
         size_of::<Self>() + 512 + texts + asked.saturating_mul(QUESTION.saturating_add(body))

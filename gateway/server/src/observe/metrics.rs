@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use http::StatusCode;
 use prometheus::{
     Encoder, Gauge, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
     core::Collector,
@@ -140,9 +141,10 @@ impl Metrics {
 
     pub(super) fn request(&self, recording: &Recording) {
         let route = recording.trail.route.as_deref().unwrap_or("none");
-        let method = known_method(&recording.head.method);
-        let status = status_text(recording.status);
-        self.requests.with_label_values(&[route, method, &status]).observe(recording.took().as_secs_f64());
+        let method = known_method(recording.head.words.method());
+        let status = StatusCode::from_u16(recording.status).ok();
+        let status = status.as_ref().map_or("0", StatusCode::as_str);
+        self.requests.with_label_values(&[route, method, status]).observe(recording.took().as_secs_f64());
         if let Some(refusal) = &recording.trail.refusal {
             let code = refusal.code;
             self.refusals.with_label_values(&[route, code.name()]).inc();
@@ -179,8 +181,4 @@ fn known_method(method: &str) -> &str {
         "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE" | "OPTIONS" | "QUERY" => method,
         _ => "_OTHER",
     }
-}
-
-fn status_text(status: u16) -> String {
-    if (100..600).contains(&status) { status.to_string() } else { "0".to_owned() }
 }

@@ -17,7 +17,7 @@ use super::Passage;
 use super::outgoing::cors_fields;
 use crate::control::Published;
 use crate::forward::head;
-use crate::observe::Recording;
+use crate::observe::{Recording, Words};
 use crate::respond::{About, Asks, Envelope, rate_fields};
 
 const DECIDE: &str = "/_portcullis/decide";
@@ -192,9 +192,8 @@ impl Passage {
             Err(refusal) => return refusal.into(),
         };
         // The record is about what is asked about.
-        recording.head.method = request.method.as_str().into();
-        recording.head.path = request.path.as_str().into();
-        recording.head.host = request.host.as_ref().into();
+        let agent = recording.head.words.user_agent();
+        recording.head.words = Words::of(request.method.as_str(), request.path.as_str(), &request.host, agent);
         let turned = self.decide(&request, published, now, &mut recording.trail).await;
         envelope.cors = cors_fields(&recording.trail, &published.snapshot, &request);
         turned

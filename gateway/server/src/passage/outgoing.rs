@@ -20,7 +20,7 @@ use crate::forward::answer::{self, Switch};
 use crate::forward::head::{self, Peer, Unsaid};
 use crate::forward::{Upstream, relay};
 use crate::login::clear_session;
-use crate::observe::HeadFacts;
+use crate::observe::{HeadFacts, Words};
 use crate::respond;
 use crate::shared::Shared;
 
@@ -33,7 +33,7 @@ pub(crate) struct Facts {
     pub(crate) peer: Option<IpAddr>,
     pub(crate) trusted: bool,
     scheme: &'static str,
-    pub(super) host: String,
+    pub(super) host: HeaderValue,
     /// The target in origin form, where the client used the absolute form.
     origin: Option<String>,
 }
@@ -43,21 +43,20 @@ impl Facts {
         let address = session.client_addr().and_then(|address| address.as_inet());
         let peer = address.map(|address| address.ip().to_canonical());
         let trusted = peer.is_some_and(|peer| snapshot.trusts(peer));
-        Self { peer, trusted, scheme: "https", host: String::new(), origin: None }
+        Self { peer, trusted, scheme: "https", host: HeaderValue::from_static(""), origin: None }
     }
 
     /// With what framing made of the head. `authority` is HTTP/2's, with its port.
     pub(super) fn with(mut self, request: &Request<'_>, raw_target: &[u8], authority: Option<&str>) -> Self {
         self.scheme = request.scheme.as_str();
-        self.host = request.host.to_string();
         if !raw_target.starts_with(b"/") {
             let path = request.path.as_str();
             self.origin = Some(request.query.map_or_else(|| path.to_owned(), |query| format!("{path}?{query}")));
         }
-        let host = request.headers.get(header::HOST).and_then(|v| v.to_str().ok());
-        if let Some(host) = host.or(authority) {
-            host.clone_into(&mut self.host);
-        }
+        let host = || HeaderValue::from_str(authority.unwrap_or(&request.host));
+        // As the client wrote it; what framing has read is a value.
+        let host = request.headers.get(header::HOST).cloned().map_or_else(host, Ok);
+        self.host = host.unwrap_or(self.host);
         self
     }
 }
@@ -68,24 +67,23 @@ pub(super) fn head_facts(session: &Session, request: Option<&Request<'_>>, facts
     let agent = head.headers.get(header::USER_AGENT).and_then(|v| v.to_str().ok()).unwrap_or_default();
     // What stands in for a refused head says nothing of what the client asked.
     let said = Guard::of(session.stream()).filter(|guard| guard.stands_in()).map(Guard::said);
-    let short =
-        |text: &str, most: usize| -> Box<str> { text.get(..text.floor_char_boundary(most)).unwrap_or_default().into() };
-    let (path, host) = match (request, said) {
-        (Some(request), _) => (short(request.path.as_str(), 2048), short(&request.host, 255)),
-        (None, Some(said)) => (said.path.clone(), said.host.clone()),
-        (None, None) => unread(head),
+    let method = said.map_or_else(|| head.method.as_str(), |said| &said.method);
+    let words = match (request, said) {
+        (Some(request), _) => Words::of(method, request.path.as_str(), &request.host, agent),
+        (None, Some(said)) => Words::of(method, &said.path, &said.host, agent),
+        (None, None) => {
+            let (path, host) = unread(head);
+            Words::of(method, &path, &host, agent)
+        }
     };
     HeadFacts {
-        method: said.map_or_else(|| short(head.method.as_str(), 32), |said| said.method.clone()),
-        path,
-        host,
+        words,
         scheme: request.map_or("", |request| request.scheme.as_str()),
         protocol: match head.version {
             Version::HTTP_2 => "2",
             Version::HTTP_10 => "1.0",
             _ => "1.1",
         },
-        user_agent: short(agent, 256),
         client: request.map(|request| request.client).or(facts.peer),
         peer: facts.peer,
     }

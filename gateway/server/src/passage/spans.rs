@@ -11,7 +11,6 @@ use pingora::proxy::Session;
 use pingora::upstreams::peer::{HttpPeer, HttpUpstreamRequestPolicy, PeerOptions};
 use portcullis_core::framing::Stream;
 use portcullis_core::identify::{Principal, SessionHash, TokenMark};
-use portcullis_core::moment::Now;
 use portcullis_core::ports::World;
 
 use super::Ctx;
@@ -34,7 +33,7 @@ const ASKED_AGAIN: Duration = Duration::from_millis(500);
 
 /// Bounds what follows the head: a stream ends with its credential or after `max_stream`, everything else in its
 /// `timeout`. A stream's `timeout` is over when its answer begins.
-pub(super) fn lease(head: &ResponseHeader, ctx: &mut Ctx, now: Now, shared: &Shared) {
+pub(super) fn lease(head: &ResponseHeader, ctx: &mut Ctx, shared: &Shared) {
     let Some(permit) = &ctx.permit else { return };
     if is_interim(head) {
         return;
@@ -42,15 +41,16 @@ pub(super) fn lease(head: &ResponseHeader, ctx: &mut Ctx, now: Now, shared: &Sha
     if let Some(patience) = &ctx.patience {
         patience.answered();
     }
-    let rules = permit.rules();
+    let (rules, clock) = (permit.rules(), &*shared.world.clock);
+    let now = clock.steady();
     let held = ctx.judging.as_ref().is_some_and(Judging::holds);
     let streaming = !held && (rules.streams() || is_stream(head));
     let ends = if streaming {
         let longest = (rules.max_stream.unwrap_or(LONGEST_STREAM), "max_stream");
-        let credential = permit.identity().expires_at.map(|end| (end.since(now.wall), "credential_expired"));
+        let credential = permit.identity().expires_at.map(|end| (end.since(clock.now().wall), "credential_expired"));
         Some(credential.filter(|credential| credential.0 < longest.0).unwrap_or(longest))
     } else {
-        let rest = ctx.deadline.map(|deadline| deadline.saturating_sub(now.steady));
+        let rest = ctx.deadline.map(|deadline| deadline.saturating_sub(now));
         // What is held can still be answered in time with a refusal.
         let span = if held { Some(rest.unwrap_or(LONGEST_STREAM).saturating_add(TRICKLE)) } else { rest };
         span.map(|span| (span, "timeout"))
@@ -64,7 +64,8 @@ pub(super) fn lease(head: &ResponseHeader, ctx: &mut Ctx, now: Now, shared: &Sha
         }
         (Principal::Certificate(_), _) if streaming => {
             if let (Some(published), Some(facts)) = (&ctx.published, &ctx.facts) {
-                let (tls, host) = (Arc::clone(&published.tls), facts.host.clone());
+                let host = facts.host.to_str().unwrap_or_default().to_owned();
+                let tls = Arc::clone(&published.tls);
                 lease.ends_when(until_asked_otherwise(shared.watched(), (tls, host), span));
             }
         }
@@ -77,7 +78,7 @@ pub(super) fn lease(head: &ResponseHeader, ctx: &mut Ctx, now: Now, shared: &Sha
         _ => lease.ends_after(span),
     }
     if let Some(recording) = &mut ctx.recording {
-        recording.lease = Some((now.steady.saturating_add(span), why));
+        recording.lease = Some((now.saturating_add(span), why));
         recording.status = head.status.as_u16();
     }
 }

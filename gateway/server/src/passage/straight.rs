@@ -66,19 +66,24 @@ impl Passage {
             },
         };
         let mut client = Client::new(stream);
-        client.read_timeout = silence;
+        Wire::limit_silence(client.stream(), silence);
         client.write_timeout = target.options().write_timeout;
         match self.exchange_with(&mut client, session, ctx).await {
             Ok(sent) => {
+                let now = self.shared.world.clock.steady();
+                ctx.ended = Some(now);
                 if sent && client.resp_header().is_some_and(is_whole) {
                     client.respect_keepalive();
                     if let Some(stream) = client.reuse().await {
-                        target.keep(stream, self.shared.world.clock.steady());
+                        target.keep(stream, now);
                     }
                 }
                 Ok(())
             }
             Err(mut e) => {
+                if Wire::was_silent(client.stream()) {
+                    e.etype = ErrorType::ReadTimedout;
+                }
                 let again = self.may_ask_again(session, ctx, &e, reused);
                 e.set_retry(again);
                 Err(e)

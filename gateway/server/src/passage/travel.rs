@@ -60,7 +60,7 @@ impl Passage {
                     return Err(Turned::Refused(refusal));
                 }
             };
-            recording.trail.step(Stage::Accept, End::Passed, clock.steady());
+            recording.trail.brief(Stage::Accept, End::Passed);
             if decide::is_asked(request.path.as_str()) {
                 let told = (&mut *recording, &mut ctx.envelope);
                 return Err(Box::pin(self.consult(&request, facts.trusted, &published, now, told)).await);
@@ -118,7 +118,7 @@ impl Passage {
             BodyPlan::Nothing | BodyPlan::Stream(_) => granted.admit_unread(trail)?,
             BodyPlan::Hold(most) => {
                 let straight = straight::leads_to(upstream, granted.rules());
-                let needs = if straight { body::Replay::Never } else { body::Replay::InPlace };
+                let needs = if straight || ctx.ours { body::Replay::Never } else { body::Replay::InPlace };
                 let rest = ctx.deadline.map(|end| end.saturating_sub(self.shared.world.clock.steady()));
                 let whole = match body::read_whole(session, most, rest, (needs, &self.shared)).await {
                     Ok(read) => read,

@@ -1,3 +1,6 @@
+use std::io::ErrorKind;
+use std::time::Duration;
+
 use futures::FutureExt;
 use pingora::protocols::Stream;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
@@ -56,4 +59,34 @@ async fn keeps_the_order_where_the_body_is_too_long_to_wait() {
     drop(wire);
     let all = reader.await.unwrap();
     assert!(all == [&b"head"[..], &body, b"end"].concat());
+}
+
+#[tokio::test(start_paused = true)]
+async fn ends_each_reading_in_which_nothing_comes_for_too_long() {
+    let (mut wire, mut theirs) = wired(1024);
+    Wire::limit_silence(&wire, Some(Duration::from_secs(3)));
+    let mut bytes = [0; 16];
+    for _ in 0..3 {
+        let (read, said) = tokio::join!(wire.read(&mut bytes), async {
+            tokio::time::sleep(Duration::from_secs(2)).await;
+            theirs.write_all(b"word").await
+        });
+        assert_eq!((read.unwrap(), said.unwrap()), (4, ()));
+    }
+    assert!(!Wire::was_silent(&wire));
+
+    let early = tokio::time::timeout(Duration::from_millis(2_900), wire.read(&mut bytes)).await;
+    assert!(early.is_err());
+    let late = tokio::time::timeout(Duration::from_millis(200), wire.read(&mut bytes)).await.unwrap();
+    assert_eq!(late.unwrap_err().kind(), ErrorKind::TimedOut);
+    assert!(Wire::was_silent(&wire));
+}
+
+#[tokio::test(start_paused = true)]
+async fn waits_for_ever_where_it_is_not_told_how_long() {
+    let (mut wire, _theirs) = wired(1024);
+    Wire::limit_silence(&wire, Some(Duration::from_secs(3)));
+    Wire::limit_silence(&wire, None);
+    let read = tokio::time::timeout(Duration::from_hours(24), wire.read(&mut [0; 16])).await;
+    assert!(read.is_err());
 }

@@ -51,12 +51,12 @@ fn continues_what_trusted_proxies_began_and_nobody_else() {
     let parent = format!("00-{TRACE}-{SPAN}-00");
     let fields = [("x-request-id", "req-12345"), ("traceparent", parent.as_str())];
     let stranger = made(false, &fields);
-    assert_ne!((stranger.request.as_str(), stranger.trace.trace_id.as_str()), ("req-12345", TRACE));
+    assert_ne!((stranger.request.as_str(), stranger.trace.trace_id()), ("req-12345", TRACE));
     let ids = made(true, &fields);
-    assert_eq!((ids.request.as_str(), ids.trace.trace_id.as_str()), ("req-12345", TRACE));
-    assert_eq!(ids.trace.parent.as_str(), format!("00-{TRACE}-{}-00", ids.trace.span_id.as_str()));
-    assert_ne!(ids.trace.span_id.as_str(), SPAN);
-    let begun = format!("00-{}-{}-01", stranger.trace.trace_id.as_str(), stranger.trace.span_id.as_str());
+    assert_eq!((ids.request.as_str(), ids.trace.trace_id()), ("req-12345", TRACE));
+    assert_eq!(ids.trace.parent.as_str(), format!("00-{TRACE}-{}-00", ids.trace.span_id()));
+    assert_ne!(ids.trace.span_id(), SPAN);
+    let begun = format!("00-{}-{}-01", stranger.trace.trace_id(), stranger.trace.span_id());
     assert_eq!(stranger.trace.parent.as_str(), begun);
 }
 
@@ -72,7 +72,7 @@ fn a_request_id_that_is_no_plain_id_is_replaced() {
 fn every_request_has_ids_of_its_own() {
     let (one, other) = (made(false, &[]), made(false, &[]));
     assert_ne!(one.decision, other.decision);
-    assert_ne!(one.trace.trace_id, other.trace.trace_id);
+    assert_ne!(one.trace.trace_id(), other.trace.trace_id());
     let decision = one.decision.as_str();
     assert!(decision.len() == 32 && decision.bytes().all(|b| b.is_ascii_hexdigit()));
 }
