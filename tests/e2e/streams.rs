@@ -378,3 +378,25 @@ async fn an_application_that_hangs_before_its_answer_is_504_on_streams_too() {
     feed.send("data: late\n\n").await.unwrap();
     within("a late event", stream.frame()).await.unwrap().unwrap();
 }
+
+/// Requests that have to be forwarded by Pingora after they were judged: their second count would be refused.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_streams_is_judged_charged_and_recorded_once() {
+    let once = |name: &str| format!("limits = [{{ by = \"address\", rate = \"1/h\", name = \"{name}\" }}]\n");
+    let site = Setup::new()
+        .route("events", "GET /events", "public", &format!("{}max_stream = \"1h\"\n", once("events")))
+        .route("upload", "POST /upload", "public", &once("upload"))
+        .route("page", "GET /page", "public", &once("page"))
+        .start()
+        .await;
+    let mut client = site.h1().await;
+    for (method, path) in [("GET", "/events"), ("POST", "/upload"), ("GET", "/page")] {
+        let body = if method == "POST" { "body" } else { "" };
+        assert_eq!(client.send(method, path, &[], body).await.status, 200, "{path}");
+        assert_eq!(client.send(method, path, &[], "").await.status, 429, "{path}");
+    }
+    assert_eq!(site.upstream.requests().iter().map(|seen| seen.body.len()).collect::<Vec<_>>(), [0, 4, 0]);
+    let (access, decisions) = site.logs().await;
+    assert_eq!((access.len(), decisions.len()), (6, 6));
+    assert!(access.iter().all(|line| line["server.address"] == "app.test"), "{access:#?}");
+}

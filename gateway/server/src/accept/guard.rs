@@ -48,6 +48,9 @@ pub(crate) enum Arrival {
     Late,
 }
 
+/// The place for a head that a connection keeps while it waits, in bytes.
+const KEPT: usize = 1024;
+
 /// How long a budget of HTTP/2 frames that ask for nothing lasts.
 const WINDOW: Duration = Duration::from_secs(10);
 
@@ -174,6 +177,16 @@ impl Guard {
         let _ = self.state.compare_exchange(OPEN, HEAD, Ordering::Relaxed, Ordering::Relaxed);
     }
 
+    /// Of the head before, only the place is left for the next.
+    fn forget(&mut self) {
+        self.given = 0;
+        if self.held.capacity() > KEPT {
+            self.held = Vec::new();
+        } else {
+            self.held.clear();
+        }
+    }
+
     /// Gives out what is held. `true` when something was given.
     fn give(&mut self, buf: &mut ReadBuf<'_>) -> bool {
         let Some(rest) = self.held.get(self.given..).filter(|rest| !rest.is_empty()) else { return false };
@@ -234,6 +247,9 @@ impl Guard {
 
     /// Reads until the head is whole, refused, or must be waited for.
     fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        if self.given > 0 {
+            self.forget();
+        }
         loop {
             if let Some(deadline) = self.deadline.as_mut()
                 && deadline.as_mut().poll(cx).is_ready()
@@ -250,11 +266,6 @@ impl Guard {
                 self.held.clear();
                 self.given = 0;
                 return Poll::Ready(Ok(()));
-            }
-            if self.given > 0 {
-                // The head before.
-                self.held.clear();
-                self.given = 0;
             }
             let first = self.held.is_empty();
             self.held.extend_from_slice(fresh.filled());

@@ -7,7 +7,7 @@ use pingora::protocols::Shutdown;
 use portcullis_core::framing::ScanFault;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
-use super::{Arrival, Guard, Limits, STAND_IN, Stream};
+use super::{Arrival, Guard, KEPT, Limits, STAND_IN, Stream};
 
 /// The tests' own bound: nothing here takes so long.
 const LONG: Duration = Duration::from_hours(1);
@@ -63,6 +63,35 @@ async fn a_head_is_given_out_in_as_small_pieces_as_are_asked_for() {
         whole.extend(read(&mut stream, 3).await);
     }
     assert_eq!(whole, HEAD);
+}
+
+#[tokio::test]
+async fn gives_the_head_and_what_came_with_it_once_more() {
+    let (mut client, mut stream) = guarded(512, LONG);
+    let request = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 8\r\n\r\nbody";
+    client.write_all(request).await.unwrap();
+    assert_eq!(read(&mut stream, 20).await, request[..20]);
+    let mut stream = Guard::rewound(stream).unwrap();
+    assert_eq!(read(&mut stream, 512).await, request);
+    client.write_all(b"more").await.unwrap();
+    assert_eq!(read(&mut stream, 512).await, b"more");
+    assert_eq!(guard(&stream).facts().fault, None, "nothing was counted twice");
+}
+
+#[tokio::test]
+async fn a_connection_that_waits_has_no_long_head_in_memory() {
+    for length in [10, KEPT * 4] {
+        let (mut client, mut stream) = guarded(KEPT * 8, LONG);
+        let head = format!("GET / HTTP/1.1\r\nHost: a\r\nX-Long: {}\r\n\r\n", "a".repeat(length));
+        client.write_all(head.as_bytes()).await.unwrap();
+        assert_eq!(read(&mut stream, KEPT * 8).await, head.as_bytes());
+        guard(&stream).expect_head();
+        let mut byte = [0];
+        assert!(futures::poll!(pin!(stream.read(&mut byte))).is_pending());
+        assert!(guard(&stream).held.capacity() <= KEPT);
+        client.write_all(HEAD).await.unwrap();
+        assert_eq!(read(&mut stream, 512).await, HEAD);
+    }
 }
 
 #[tokio::test]
