@@ -5,7 +5,7 @@
 //! HTTP/2 resets the stream.
 
 use std::future::poll_fn;
-use std::pin::pin;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -105,8 +105,9 @@ fn is_over(cx: &mut Context<'_>) -> bool {
 }
 
 /// Serves a request until its lease is over. INVARIANT: every request is served within this.
-pub(crate) async fn bounded<T>(served: impl Future<Output = Option<T>>) -> Option<T> {
-    let mut served = pin!(served);
+///
+/// `served` is pinned where it comes from: its state would be held, and moved, twice.
+pub(crate) async fn bounded<T>(mut served: Pin<&mut (impl Future<Output = Option<T>> + ?Sized)>) -> Option<T> {
     let bounded = poll_fn(move |cx| {
         // First, because a busy stream may leave its task no budget for a clock; and again, to be woken by a
         // lease that was granted just now.
@@ -142,7 +143,7 @@ where
         session: ServerSession,
         shutdown: &ShutdownWatch,
     ) -> Option<ReusedHttpStream> {
-        bounded(self.0.process_new_http(session, shutdown)).await
+        bounded(self.0.process_new_http(session, shutdown).as_mut()).await
     }
 
     fn h2_options(&self) -> Option<H2Options> {
@@ -165,6 +166,6 @@ where
     P::CTX: Send + Sync,
 {
     async fn serve(&self, session: Session, shutdown: &ShutdownWatch) -> Option<ReusedHttpStream> {
-        bounded(self.0.process_new_http(*session.downstream_session, shutdown)).await
+        bounded(self.0.process_new_http(*session.downstream_session, shutdown).as_mut()).await
     }
 }

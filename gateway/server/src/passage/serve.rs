@@ -6,6 +6,7 @@
 //! guard still has the head, and [`CARRIED`] what was judged. INVARIANT: nothing is judged, charged or recorded twice.
 
 use std::cell::Cell;
+use std::pin::pin;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -95,7 +96,7 @@ impl Server {
 #[async_trait]
 impl Engine for Server {
     async fn serve(&self, session: Session, shutdown: &ShutdownWatch) -> Option<ReusedHttpStream> {
-        lease::bounded(self.request(session, shutdown)).await
+        lease::bounded(pin!(self.request(session, shutdown))).await
     }
 }
 
@@ -106,7 +107,7 @@ impl HttpServerApp for Server {
         session: ServerSession,
         shutdown: &ShutdownWatch,
     ) -> Option<ReusedHttpStream> {
-        lease::bounded(self.pingora.process_new_http(session, shutdown)).await
+        lease::bounded(self.pingora.process_new_http(session, shutdown).as_mut()).await
     }
 
     fn h2_options(&self) -> Option<H2Options> {
