@@ -31,15 +31,17 @@ fn setup(routes: usize, policies: usize) -> Setup {
     let mut setup = Setup::new().server("max_requests_per_connection = 1000000").section("[guard]\nmode = \"off\"\n");
     let mut cedar = String::new();
     for at in 0..routes {
-        setup = setup.route(&format!("r{at}"), &format!("GET /r{at}/{{id}}"), "public", "");
-        if at < policies {
+        // One that anybody may ask; policies are for the others.
+        let group = if at == 0 { "public" } else { "own" };
+        setup = setup.route(&format!("r{at}"), &format!("GET /r{at}/{{id}}"), group, "");
+        if (1..=policies).contains(&at) {
             let _ = writeln!(
                 cedar,
                 "@id(\"p{at}\") permit (principal, action == Action::\"r{at}\", resource) when {{ principal in Group::\"test|g{at}\" }};"
             );
         }
     }
-    setup.policies(&cedar)
+    setup.schema("action \"own\";").policies(&cedar)
 }
 
 /// Asks at an even pace until `over`; how long each took.
@@ -72,9 +74,10 @@ fn spread(mut times: Vec<Duration>) -> String {
 async fn measure(routes: usize, policies: usize) {
     let program = Program::lay(setup(routes, policies), None).await;
     let began = Instant::now();
-    let _running = binary::spawn(program.ground.folder.path(), &["run"]);
+    let mut running = binary::spawn(program.ground.folder.path(), &["run"]);
     // It listens when it is ready.
     while TcpStream::connect(program.https()).await.is_err() {
+        assert!(running.runs(), "it did not start");
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
     let started = began.elapsed();
