@@ -17,10 +17,13 @@ const READERS_READ: &str =
 
 /// A site whose `policies/turn.cedar` decides whether readers read.
 fn turning() -> Setup {
-    Setup::new()
-        .route("item", "GET /items/{id}", "read", "")
-        .section("[guard]\nrate = \"10000000/min\"\n")
-        .file("policies/turn.cedar", READERS_READ)
+    asked_often().route("item", "GET /items/{id}", "read", "").file("policies/turn.cedar", READERS_READ)
+}
+
+/// Over one connection, for as long as a reload takes beside that.
+fn asked_often() -> Setup {
+    let setup = Setup::new().server("max_requests_per_connection = 1000000");
+    setup.section("[guard]\nrate = \"10000000/min\"\n")
 }
 
 /// Asks until the answer is `wanted`.

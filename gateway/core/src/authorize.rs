@@ -36,7 +36,7 @@ pub use explain::{Account, Asked, Condition, Decided, Explanation, Facts, Verdic
 pub use fault::{PolicyFault, Source};
 pub use hierarchy::Misplaced;
 pub use matrix::{Cell, Change, Direction, Door, Matrix, Public, Role, Row, differences, markdown};
-pub use policies::{Listed, Policies, format};
+pub use policies::{Hands, Listed, Policies, format};
 pub use shapes::Presence;
 pub use suite::{Outcome, Report, run_whole};
 pub(crate) use typed::ip_expression;

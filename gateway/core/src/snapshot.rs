@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use http::Method;
 
-pub use compile::{Built, Folder, Texts, cedar_files, compile, compile_under, gathered, policy_folder};
+pub use compile::{Built, Folder, Texts, cedar_files, compile, compile_if, compile_under, gathered, policy_folder};
 pub use effects::{Effects, RouteChange, RouteSummary};
 pub use own::Own;
 pub use question::{Described, Question, Wanted};

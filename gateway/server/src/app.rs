@@ -4,7 +4,7 @@ mod listeners;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,19 +25,19 @@ use crate::accept::{Door, Front, Limits};
 use crate::admin::{self, Admin};
 use crate::control::begin::{Begun, begin};
 use crate::control::tasks::Tasks;
-use crate::control::{Chronicle, Compiled, Compiler, Presence, Publisher, Subscriber, watch as watch_files};
+use crate::control::{Chronicle, Compiled, Compiler, First, Presence, Publisher, Subscriber, watch as watch_files};
 use crate::forward::Assertions;
 use crate::login::{self, Login};
 use crate::observe::{Kept, Metrics, Streams, Target};
 use crate::passage::{Passage, Server};
 use crate::shared::Shared;
-use crate::world;
 use crate::world::clock::SystemClock;
 use crate::world::files::Disk;
 use crate::world::introspect::Issuers;
 use crate::world::jwks::{Jwks, Places};
 use crate::world::store::Stored;
 use crate::world::things::Apps;
+use crate::world::{self, Tickets};
 
 /// What a gateway is started from.
 #[derive(Clone, Debug)]
@@ -71,6 +71,39 @@ impl std::fmt::Display for StartError {
 
 impl std::error::Error for StartError {}
 
+/// A configuration that was read, with which a gateway can begin.
+pub struct Ready {
+    clock: Arc<dyn Clock>,
+    compiler: Arc<Compiler>,
+    first: First,
+}
+
+impl Ready {
+    /// Reads it, and compiles it where the files decide. Blocks.
+    pub fn of(options: Options) -> Result<Self, StartError> {
+        Self::by(Arc::new(SystemClock::start()), options)
+    }
+
+    fn by(clock: Arc<dyn Clock>, options: Options) -> Result<Self, StartError> {
+        world::draw_ahead();
+        let (source, tickets) = (Box::new(Disk::with(options.variables)), Tickets::default());
+        let compiler = Arc::new(Compiler { entry: options.config, source, tickets, clock: Arc::clone(&clock) });
+        let first = compiler.first().map_err(StartError::Config)?;
+        Ok(Self { clock, compiler, first })
+    }
+
+    /// The main file.
+    pub fn config(&self) -> &Path {
+        &self.compiler.entry
+    }
+
+    /// Threads that serve.
+    pub fn threads(&self) -> usize {
+        let configured = self.first.machine().server().threads;
+        configured.and_then(|threads| usize::try_from(threads).ok()).unwrap_or_else(world::cores)
+    }
+}
+
 /// A gateway that serves.
 pub struct Gateway {
     pub https: Option<SocketAddr>,
@@ -99,12 +132,14 @@ impl Gateway {
 
     /// As [`Self::start`], by a clock of the caller's own: expiry, limits and deadlines follow it.
     pub async fn start_by(clock: Arc<dyn Clock>, options: Options) -> Result<Self, StartError> {
-        let tickets = world::tickets().map_err(StartError::World)?;
-        let source = Box::new(Disk::with(options.variables));
-        let compiler = Arc::new(Compiler { entry: options.config, source, tickets, clock: Arc::clone(&clock) });
+        let ready = tokio::task::spawn_blocking(move || Ready::by(clock, options)).await;
+        Self::begin(ready.map_err(|error| StartError::World(error.to_string()))??).await
+    }
 
+    /// Serves what is ready.
+    pub async fn begin(Ready { clock, compiler, first }: Ready) -> Result<Self, StartError> {
         world::outside::look_at_authorities().map_err(StartError::World)?;
-        let Begun { compiled, store, last } = Box::pin(begin(&compiler)).await?;
+        let Begun { compiled, store, last } = Box::pin(begin(&compiler, first)).await?;
         let Compiled { published, warnings, .. } = compiled;
         let snapshot = Arc::clone(&published.snapshot);
         let server = snapshot.server().clone();
@@ -160,7 +195,7 @@ impl Gateway {
 
         let (stop, stopped) = watch::channel(false);
         let bound = listeners::Bound::bind(&server).map_err(StartError::World)?;
-        let mut tasks = Tasks::new(stopped.clone());
+        let mut tasks = Tasks::new(stopped.clone()).map_err(|error| StartError::World(error.to_string()))?;
         tasks.usual(&shared);
         let fetching = Arc::clone(&jwks);
         let kept = store.clone();
@@ -168,6 +203,8 @@ impl Gateway {
         tasks.signing(&shared, store.signing.clone());
         tasks.expiring_keys(&shared, store.keys.clone());
         tasks.run("jwks", async move { fetching.run().await });
+        let retiring = Arc::clone(&publisher);
+        tasks.run("retire", async move { retiring.retire().await });
         tasks.run("watch", watch_files(Arc::clone(&publisher), Arc::clone(&shared), stopped.clone()));
 
         let following = Arc::clone(&publisher);
@@ -197,7 +234,7 @@ impl Gateway {
             tasks,
             grace: server.grace_period.0,
         };
-        gateway.services = serve(&shared, &snapshot, bound, admin, &stopped);
+        gateway.services = serve(&shared, &snapshot, bound, (&gateway.tasks, admin), &stopped);
         Ok(gateway)
     }
 
@@ -304,7 +341,7 @@ fn serve(
     shared: &Arc<Shared>,
     snapshot: &Snapshot,
     mut bound: listeners::Bound,
-    admin: Admin,
+    (tasks, admin): (&Tasks, Admin),
     stopped: &watch::Receiver<bool>,
 ) -> Vec<tokio::task::JoinHandle<()>> {
     let server = snapshot.server();
@@ -344,10 +381,10 @@ fn serve(
         services.push(listeners::spawn("http", front, listener, stopped));
     }
     if let Some(listener) = bound.take("admin") {
-        services.push(tokio::spawn(admin::serve(admin.clone(), listener, stopped.clone())));
+        services.push(tasks.serve(admin::serve(admin.clone(), listener, stopped.clone())));
     }
     if let Some(listener) = bound.take("probes") {
-        services.push(tokio::spawn(admin::serve_probes(admin, listener, stopped.clone())));
+        services.push(tasks.serve(admin::serve_probes(admin, listener, stopped.clone())));
     }
     services
 }

@@ -1,11 +1,13 @@
 //! How does a configuration come into force? Watch, compile, warm, publish; all of it or nothing.
 
+mod asked;
 pub(crate) mod begin;
 mod chronicle;
 mod compile;
 mod overlay;
 mod presence;
 mod publisher;
+mod retired;
 pub(crate) mod tasks;
 mod watch;
 
@@ -19,7 +21,7 @@ use crate::forward::Peers;
 use crate::world::store::Revision;
 
 pub(crate) use chronicle::Chronicle;
-pub(crate) use compile::{Compiled, Compiler, Text, roomy};
+pub(crate) use compile::{Compiled, Compiler, First, Text, roomy};
 pub(crate) use presence::Presence;
 pub(crate) use publisher::{Followed, Last, Publisher, ReloadOutcome, Subscriber};
 pub(crate) use watch::watch;

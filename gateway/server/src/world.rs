@@ -16,7 +16,7 @@ pub(crate) mod things;
 mod tickets;
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use portcullis_core::config::{CountersConfig, Secret, StoreConfig};
@@ -35,8 +35,27 @@ pub fn install_crypto() {
 }
 
 /// Keys for session tickets, rotated by themselves; kept across reloads so that resumption survives them.
-pub(crate) fn tickets() -> Result<Arc<dyn ProducesTickets>, String> {
-    rustls::crypto::aws_lc_rs::Ticketer::new().map_err(|error| format!("no keys for session tickets: {error}"))
+///
+/// They are made when they are first asked for: the first random bytes take a tenth of a second, which is none where a
+/// configuration is read meanwhile.
+#[derive(Debug, Default)]
+pub(crate) struct Tickets(OnceLock<Arc<dyn ProducesTickets>>);
+
+impl Tickets {
+    pub(crate) fn get(&self) -> Result<&Arc<dyn ProducesTickets>, String> {
+        if let Some(tickets) = self.0.get() {
+            return Ok(tickets);
+        }
+        let made = rustls::crypto::aws_lc_rs::Ticketer::new();
+        let made = made.map_err(|error| format!("no keys for session tickets: {error}"))?;
+        Ok(self.0.get_or_init(|| made))
+    }
+}
+
+/// Draws the first random bytes, which takes longer than any others, beside whatever is done meanwhile.
+pub(crate) fn draw_ahead() {
+    // Whoever needs them is told when there are none.
+    std::thread::spawn(|| random::fill(&mut [0]));
 }
 
 /// The same for all who share `secret`.

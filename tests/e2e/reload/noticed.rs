@@ -3,11 +3,11 @@
 use std::os::unix::fs::symlink;
 
 use portcullis_tests::client::tls;
-use portcullis_tests::site::{Setup, Site};
+use portcullis_tests::site::Site;
 use portcullis_tests::within;
 use serde_json::json;
 
-use super::{NOBODY_READS, READERS_READ, turning, until_status};
+use super::{NOBODY_READS, READERS_READ, asked_often, turning, until_status};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn notices_a_policy_that_an_editor_renames_into_its_place() {
@@ -36,7 +36,7 @@ async fn notices_a_policy_file_that_is_new_and_one_that_goes() {
 #[tokio::test(flavor = "multi_thread")]
 async fn notices_a_body_schema() {
     let least = |least: u8| format!(r#"{{ "type": "object", "properties": {{ "n": {{ "minimum": {least} }} }} }}"#);
-    let site = Setup::new()
+    let site = asked_often()
         .route("create", "POST /items", "write", "body_schema = \"item.json\"\n")
         .file("config/item.json", least(1))
         .start()

@@ -1,25 +1,38 @@
 //! Policy files and their schema, compiled together or not at all.
 
+mod alike;
+mod beside;
 mod depth;
 mod files;
+mod schema;
 mod size;
 mod strict;
 
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
-use cedar_policy::{
-    ActionConstraint, Entities, EntityUid, Policy, PolicyId, PolicySet, Schema, SchemaFragment,
-    schema_str_to_json_with_resolved_types,
-};
+use cedar_policy::{ActionConstraint, Entities, EntityUid, Policy, PolicyId, PolicySet, Schema};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::fault::{PolicyFault, Source, of_schema};
+use super::fault::{PolicyFault, Source};
 use super::principal::{Kept, Principals};
 use super::settled::Settled;
 use super::shapes::Shapes;
 use crate::gather::Hierarchy;
+use schema::{Read, Typed};
+
+/// Bytes of a schema and its policies from which on two threads compile them sooner than one.
+const LARGE: usize = 64 * 1024;
+
+/// How many threads compile.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Hands {
+    /// While requests are served: they have the other cores.
+    One,
+    /// Before anything is served.
+    Two,
+}
 
 /// Every policy of the gateway, checked against the schema. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -114,29 +127,41 @@ impl Policies {
     ///
     /// A policy that can never apply is a fault: a `forbid` that never applies forbids nothing.
     pub fn compile(schema: &Source, files: &[Source]) -> Result<Self, Vec<PolicyFault>> {
-        Self::compile_as(schema, files, Kept::WithTheIdentity)
+        Self::compile_by(Hands::One, schema, files)
+    }
+
+    /// As [`Self::compile`], by as many hands.
+    pub fn compile_by(hands: Hands, schema: &Source, files: &[Source]) -> Result<Self, Vec<PolicyFault>> {
+        Self::compile_as(hands, schema, files, Kept::WithTheIdentity)
     }
 
     /// As [`Self::compile`], for a set that is asked beside the one that decides.
     pub fn compile_beside(schema: &Source, files: &[Source]) -> Result<Self, Vec<PolicyFault>> {
-        Self::compile_as(schema, files, Kept::Never)
+        Self::compile_as(Hands::One, schema, files, Kept::Never)
     }
 
-    fn compile_as(schema: &Source, files: &[Source], kept: Kept) -> Result<Self, Vec<PolicyFault>> {
-        let (mut faults, mut warnings, schema_text) = (Vec::new(), Vec::new(), &schema.text);
-        let typed = read_schema(schema, kept, &mut warnings).map_err(|some| faults.extend(some)).ok();
-        let rules = files::read(files, &mut faults);
+    fn compile_as(hands: Hands, schema: &Source, files: &[Source], kept: Kept) -> Result<Self, Vec<PolicyFault>> {
+        let size = schema.text.len() + files.iter().map(|file| file.text.len()).sum::<usize>();
+        let two = hands == Hands::Two && size > LARGE;
+        let (read, (rules, mut faults)) = beside::both(two, || Read::of(schema), || files::read(files));
         if rules.is_empty() && faults.is_empty() {
             faults.push(
                 PolicyFault::new(&schema.file, "there is no policy, so nothing would ever be permitted")
                     .help("write a `permit (principal, action, resource) …;` into a `.cedar` file beside the schema"),
             );
         }
-        let whole = whole(&rules, &mut faults);
-        if let Some((schema, ..)) = &typed {
-            strict::validate(schema, &whole, &rules, (&mut faults, &mut warnings));
-        }
-        let (Some((Described { schema, actions, .. }, shapes, principals)), []) = (typed, faults.as_slice()) else {
+        let (whole, mut warnings) = (whole(&rules, &mut faults), Vec::new());
+        let typed = read.and_then(|Read { json, unresolved, warnings: told }| {
+            warnings.extend(told);
+            let judged = || strict::doubtful(&json, &whole);
+            let (typed, doubtful) = beside::both(two, || unresolved.typed(&json, kept), judged);
+            let typed = typed?;
+            let doubtful = doubtful.as_ref().unwrap_or(&whole);
+            strict::validate(&typed.schema, doubtful, &rules, (&mut faults, &mut warnings));
+            Ok(typed)
+        });
+        let typed = typed.map_err(|some| faults.extend(some)).ok();
+        let (Some(Typed { schema: resolved, actions, shapes, principals }), []) = (typed, faults.as_slice()) else {
             faults.sort_by(|a, b| (&a.file, a.offset).cmp(&(&b.file, b.offset)));
             return Err(faults);
         };
@@ -149,7 +174,7 @@ impl Policies {
         }
         let notes = rules.iter().map(|rule| (rule.policy.id().clone(), Arc::clone(&rule.note))).collect();
         Ok(Self(Arc::new(Compiled {
-            schema,
+            schema: resolved,
             actions,
             shapes,
             principals,
@@ -161,7 +186,7 @@ impl Policies {
             settled: Settled::default(),
             hierarchy: OnceLock::new(),
             warnings,
-            schema_text: schema_text.to_owned(),
+            schema_text: schema.text.clone(),
         })))
     }
 
@@ -191,53 +216,6 @@ impl Policies {
     pub fn ids(&self) -> impl Iterator<Item = &Arc<str>> {
         self.0.rules.iter().map(|rule| &rule.note.id)
     }
-}
-
-/// The schema, and its JSON form, of which smaller ones can be made.
-struct Described {
-    schema: Schema,
-    actions: Entities,
-    json: serde_json::Value,
-}
-
-type Typed = (Described, Shapes, Principals);
-
-fn read_schema(source: &Source, kept: Kept, warnings: &mut Vec<PolicyFault>) -> Result<Typed, Vec<PolicyFault>> {
-    let cedar = |error: cedar_policy::CedarSchemaError| {
-        let faults = PolicyFault::from_cedar(&source.file, &error).into_iter();
-        faults.map(|fault| of_schema(fault, &source.text)).collect::<Vec<_>>()
-    };
-    if let Some(found) = depth::too_deep(&source.text, depth::Text::Schema) {
-        let fault = PolicyFault::new(&source.file, found.message).at(Some((found.at, 1))).help(found.help);
-        return Err(vec![fault]);
-    }
-    let (fragment, told) = SchemaFragment::from_cedarschema_str(&source.text).map_err(cedar)?;
-    let unresolved = fragment.clone().to_json_value().ok();
-    if let Some(found) = unresolved.as_ref().and_then(size::too_large) {
-        let last = found.name.rsplit("::").next().unwrap_or_default();
-        let declared = format!("type {last}");
-        let fault = PolicyFault::new(&source.file, found.message)
-            .at(source.text.find(&declared).map(|at| (at, declared.len())));
-        return Err(vec![fault.help(format!("make `{}` smaller, or an entity of its own", found.name))]);
-    }
-    warnings.extend(told.map(|warning| PolicyFault::one(&source.file, &warning)));
-    // Its own faults would not say where.
-    let schema = match Schema::from_schema_fragments([fragment]) {
-        Ok(schema) => schema,
-        Err(_) => Schema::from_cedarschema_str(&source.text).map_err(cedar)?.0,
-    };
-    let json = unresolved.unwrap_or_default();
-    // Resolving reads the text once more, which with thousands of actions takes a while.
-    let shapes = if Shapes::speaks_plainly(&json) {
-        Shapes::read(&json)
-    } else {
-        Shapes::read(&schema_str_to_json_with_resolved_types(&source.text).map_err(cedar)?.0)
-    };
-    let shapes = shapes
-        .ok_or_else(|| vec![PolicyFault::new(&source.file, "the schema uses a type this gateway does not know")])?;
-    let principals = Principals::read(&shapes, &source.file, kept)?;
-    let actions = schema.action_entities().map_err(|error| vec![PolicyFault::new(&source.file, error.to_string())])?;
-    Ok((Described { schema, actions, json }, shapes, principals))
 }
 
 /// One set of all policies; an id that comes twice is a fault of the second.

@@ -83,9 +83,9 @@ fn key(route: u32, identity: &Arc<Identity>) -> (u32, usize) {
     (route, Arc::as_ptr(identity).addr())
 }
 
-/// By Cedar's own JSON form of the policy; one that has none is taken to look.
+/// By Cedar's own JSON form of the policy, where its text has the word at all; one that has none is taken to look.
 fn looks_at_context(policy: &cedar_policy::Policy) -> bool {
-    policy.to_json().map_or(true, |json| names_context(&json))
+    policy.to_string().contains("context") && policy.to_json().map_or(true, |json| names_context(&json))
 }
 
 /// `{"Var": "context"}`, at any depth. A value of the policy's own that looks the same only costs the memory.

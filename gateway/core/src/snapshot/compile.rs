@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::{Own, Snapshot};
+use crate::authorize::Hands;
 use crate::config::{ConfigError, ContentHash, Loaded, Machine, PathPart, Source, Terms, load_under};
 use crate::framing::{Framing, Limits};
 use crate::identify::{Bearer, Certificates, Judges, Providers};
@@ -40,13 +41,29 @@ pub fn compile(entry: &Path, source: &dyn Source) -> Result<Built, Vec<ConfigErr
 /// As [`compile`], on these terms.
 pub fn compile_under(entry: &Path, source: &dyn Source, terms: Terms<'_>) -> Result<Built, Vec<ConfigError>> {
     let reader = Reader::of(source);
-    let source: &dyn Source = &reader;
-    let loaded = load_under(entry, source, terms)?;
+    let loaded = load_under(entry, &reader, terms)?;
+    compile_loaded(loaded, entry, &reader, Hands::One)
+}
+
+/// As [`compile`] before anything is served, where what belongs to this machine makes it `wanted`; else that alone.
+pub fn compile_if(
+    entry: &Path,
+    source: &dyn Source,
+    wanted: impl FnOnce(&Machine) -> bool,
+) -> Result<Result<Built, Machine>, Vec<ConfigError>> {
+    let reader = Reader::of(source);
+    let loaded = load_under(entry, &reader, Terms::Own)?;
+    let machine = loaded.machine();
+    if wanted(&machine) { compile_loaded(loaded, entry, &reader, Hands::Two).map(Ok) } else { Ok(Err(machine)) }
+}
+
+fn compile_loaded(loaded: Loaded, entry: &Path, reader: &Reader<'_>, hands: Hands) -> Result<Built, Vec<ConfigError>> {
+    let source: &dyn Source = reader;
     let (read, certificates) = (Vec::new(), Vec::new());
     let mut work = Work { loaded: &loaded, errors: Vec::new(), warnings: Vec::new(), read, certificates };
 
     let things = things(&mut work, source);
-    let policies = policies::compile(&mut work, source);
+    let policies = policies::compile(&mut work, source, hands);
     let shadow = policies::compile_shadow(&mut work, source);
     let judges = judges(&mut work);
     let Some(judges) = judges else { return Err(work.into_errors()) };

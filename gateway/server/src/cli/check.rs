@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::{ConfigArg, FINE, Format, WRONG};
 use crate::control::{Compiled, Compiler};
+use crate::world::Tickets;
 use crate::world::clock::SystemClock;
 use crate::world::files::Disk;
 use in_force::{Checked, Unchecked};
@@ -23,16 +24,13 @@ pub(super) struct Args {
 }
 
 pub(super) fn check(args: &Args, format: Format) -> u8 {
-    let tickets = match crate::world::tickets() {
-        Ok(tickets) => tickets,
-        Err(error) => return super::complain(&error),
-    };
+    crate::world::draw_ahead();
     let runtime = match super::runtime(1) {
         Ok(runtime) => runtime,
         Err(error) => return super::complain(&error),
     };
     let (entry, clock) = (args.config.config.clone(), Arc::new(SystemClock::start()));
-    let compiler = Compiler { entry, source: Box::new(Disk::default()), tickets, clock };
+    let compiler = Compiler { entry, source: Box::new(Disk::default()), tickets: Tickets::default(), clock };
     let Checked { compiled, revision, warnings: mut findings, mut left_out } =
         match in_force::look(&compiler, &runtime, args.offline) {
             Ok(checked) => checked,

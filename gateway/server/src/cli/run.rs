@@ -6,13 +6,11 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use portcullis_core::config::load;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{ConfigArg, FINE, complain, runtime};
-use crate::app::{Gateway, Options};
+use crate::app::{Gateway, Options, Ready, StartError};
 use crate::world::clock::system_time;
-use crate::world::files::Disk;
 use crate::world::log;
 
 #[derive(Debug, clap::Args)]
@@ -30,26 +28,19 @@ pub(super) struct Args {
 
 pub(super) fn run(args: Args) -> u8 {
     log::start(log::Voice::Json);
-    let runtime = match runtime(threads(&args)) {
+    let (mut told, ready) = match prepare(&args) {
+        Ok(Some(ready)) => ready,
+        Ok(None) => return FINE,
+        Err(error) => return complain(&error),
+    };
+    let runtime = match runtime(ready.threads()) {
         Ok(runtime) => runtime,
         Err(error) => return complain(&error),
     };
+    let make_a_key = format!("portcullis keys create --config {} --name NAME --role users", ready.config().display());
     runtime.block_on(async {
-        let mut told = match Told::listen() {
-            Ok(told) => told,
-            Err(error) => return complain(&error),
-        };
-        let config = match &args.upstream {
-            None => args.config.config,
-            Some(upstream) => match quick::lay(&args.data_dir, upstream, system_time()) {
-                Ok(config) => config,
-                Err(error) => return complain(&error),
-            },
-        };
-        let make_a_key = format!("portcullis keys create --config {} --name NAME --role users", config.display());
-        let options = Options { config, variables: HashMap::new() };
         let started = tokio::select! {
-            started = Gateway::start(options) => started,
+            started = Gateway::begin(ready) => started,
             // Nothing was served yet.
             () = told.until_stop() => return FINE,
         };
@@ -87,17 +78,30 @@ fn listening(address: Option<SocketAddr>) -> String {
     address.map_or_else(|| "off".to_owned(), |address| address.to_string())
 }
 
-/// `server.threads`, which must be known before anything else starts; a configuration that cannot be read is complained
-/// of where all of it is read.
-fn threads(args: &Args) -> usize {
-    let configured = match &args.upstream {
-        Some(_) => None,
-        None => load(&args.config.config, &Disk::default()).ok().and_then(|loaded| loaded.config.server.threads),
-    };
-    configured.and_then(|threads| usize::try_from(threads).ok()).unwrap_or_else(crate::world::cores)
+/// Reads the configuration, which says how many threads serve; `None`: it was told to stop meanwhile.
+fn prepare(args: &Args) -> Result<Option<(Told, Ready)>, StartError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| StartError::World(format!("no runtime: {error}")))?;
+    let prepared = runtime.block_on(async {
+        let mut told = Told::listen().map_err(StartError::World)?;
+        let config = match &args.upstream {
+            None => args.config.config.clone(),
+            Some(upstream) => quick::lay(&args.data_dir, upstream, system_time()).map_err(StartError::World)?,
+        };
+        let options = Options { config, variables: HashMap::new() };
+        let reading = tokio::task::spawn_blocking(move || Ready::of(options));
+        tokio::select! {
+            ready = reading => Ok(Some((told, ready.map_err(|error| StartError::World(error.to_string()))??))),
+            () = told.until_stop() => Ok(None),
+        }
+    });
+    // Whatever is still being read is of no use.
+    runtime.shutdown_background();
+    prepared
 }
 
-/// What the system says by signals. Made before anything starts, so that none ends the process by its default.
+/// What the system says by signals, to whichever runtime hears it. Made before anything starts, so that none ends the
+/// process by its default.
 pub(super) struct Told {
     terminate: Signal,
     interrupt: Signal,

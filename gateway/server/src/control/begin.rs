@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use portcullis_core::config::{ConfigError, ControlSource, Machine};
+use portcullis_core::config::{ConfigError, Machine};
 
-use super::{Compiled, Compiler, Followed, Last, Text};
+use super::{Compiled, Compiler, First, Followed, Last, Text};
 use crate::app::StartError;
 use crate::world;
 use crate::world::store::{Applied, Origin, Revision, StoreError, Stored};
@@ -20,17 +20,15 @@ pub(crate) struct Begun {
 pub(crate) const WAY_OUT: &str = "mend what it needs of this machine, roll back on a replica that runs, or start with `control.source = \
                        \"files\"`";
 
-pub(crate) async fn begin(compiler: &Arc<Compiler>) -> Result<Begun, StartError> {
-    let machine = blocking(compiler, Compiler::machine).await?;
-    match machine.control().source {
-        ControlSource::Files => by_files(compiler).await,
-        ControlSource::Store => by_store(compiler, machine).await,
+pub(crate) async fn begin(compiler: &Arc<Compiler>, first: First) -> Result<Begun, StartError> {
+    match first {
+        First::Compiled(compiled) => by_files(compiler, *compiled).await,
+        First::Machine(machine) => by_store(compiler, *machine).await,
     }
 }
 
 /// The files, or what was pinned over these very files.
-async fn by_files(compiler: &Arc<Compiler>) -> Result<Begun, StartError> {
-    let mut compiled = blocking(compiler, Compiler::compile).await?;
+async fn by_files(compiler: &Arc<Compiler>, mut compiled: Compiled) -> Result<Begun, StartError> {
     let store = open(compiler, &compiled.machine).await?;
     let (machine, files) = (compiled.machine.clone(), compiled.published.hash.clone());
     let standing = store.revisions.standing().await.map_err(|error| failed(&error))?;
@@ -45,7 +43,8 @@ async fn by_files(compiler: &Arc<Compiler>) -> Result<Begun, StartError> {
             compiled.published.lapsed = Some(pin.revision);
         }
     }
-    Ok(Begun { compiled, store, last: Last { errors: Vec::new(), machine, files, following } })
+    let asked = following.is_none().then(|| Arc::clone(&compiled.asked));
+    Ok(Begun { compiled, store, last: Last { errors: Vec::new(), machine, files, following, asked } })
 }
 
 /// What was last applied; the files of this machine where nothing ever was.
@@ -70,7 +69,7 @@ async fn by_store(compiler: &Arc<Compiler>, machine: Machine) -> Result<Begun, S
         };
         (followed, compiled)
     };
-    let last = Last { errors: Vec::new(), machine, files: String::new(), following: Some(followed) };
+    let last = Last { errors: Vec::new(), machine, files: String::new(), following: Some(followed), asked: None };
     Ok(Begun { compiled, store, last })
 }
 

@@ -4,20 +4,20 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use portcullis_core::config::{
-    ClientCertificatesConfig, ConfigError, Listener, Machine, Source, Terms, TlsConfig, TlsVersion, UpstreamConfig,
-    load, load_under,
+    ClientCertificatesConfig, ConfigError, ControlSource, Listener, Machine, Source, Terms, TlsConfig, TlsVersion,
+    UpstreamConfig, load, load_under,
 };
 use portcullis_core::moment::Moment;
 use portcullis_core::ports::Clock;
-use portcullis_core::snapshot::{self, Snapshot, Texts};
-use rustls::server::ProducesTickets;
+use portcullis_core::snapshot::{self, Built, Snapshot, Texts};
 
 use super::Published;
+use super::asked::{Asked, Noting};
 use super::overlay::Overlay;
 use crate::accept::TlsPolicy;
 use crate::accept::tls::{Material, Oldest, clients};
 use crate::forward::{Peers, Upstream};
-use crate::world;
+use crate::world::{self, Tickets};
 
 /// How a fault of an upstream's `ca` is mended.
 const AUTHORITIES: &str =
@@ -29,6 +29,8 @@ pub(crate) struct Compiled {
     /// What of it is this machine's own.
     pub(crate) machine: Machine,
     pub(crate) warnings: Vec<ConfigError>,
+    /// What it depends on.
+    pub(crate) asked: Arc<Asked>,
 }
 
 /// What it takes to compile the files of this machine.
@@ -36,14 +38,56 @@ pub(crate) struct Compiler {
     /// The main file.
     pub(crate) entry: PathBuf,
     pub(crate) source: Box<dyn Source + Send + Sync>,
-    pub(crate) tickets: Arc<dyn ProducesTickets>,
+    pub(crate) tickets: Tickets,
     pub(crate) clock: Arc<dyn Clock>,
 }
 
+/// What a gateway begins with.
+pub(crate) enum First {
+    /// Its files decide.
+    Compiled(Box<Compiled>),
+    /// The store decides, and the files say what is this machine's own.
+    Machine(Box<Machine>),
+}
+
+impl First {
+    pub(crate) fn machine(&self) -> &Machine {
+        match self {
+            Self::Compiled(compiled) => &compiled.machine,
+            Self::Machine(machine) => machine,
+        }
+    }
+}
+
 impl Compiler {
+    /// Compiles the files if they decide. Blocks.
+    pub(crate) fn first(&self) -> Result<First, Vec<ConfigError>> {
+        let (noting, now) = (Noting::of(&*self.source), self.clock.now().wall);
+        let first = roomy(|| {
+            let by_files = |machine: &Machine| machine.control().source == ControlSource::Files;
+            let built = snapshot::compile_if(&self.entry, &noting, by_files);
+            let built = built.map_err(|errors| and_ours(errors, (&self.entry, Terms::Own), &noting, &self.tickets))?;
+            Ok::<_, Vec<ConfigError>>(match built {
+                Ok(built) => First::Compiled(Box::new(whole(built, &self.entry, &noting, (&self.tickets, now))?)),
+                Err(machine) => First::Machine(Box::new(machine)),
+            })
+        })?;
+        Ok(match first {
+            First::Compiled(compiled) => {
+                First::Compiled(Box::new(Compiled { asked: Arc::new(noting.asked()), ..*compiled }))
+            }
+            First::Machine(machine) => First::Machine(machine),
+        })
+    }
+
     /// Reads, compiles and warms. All errors at once; blocks for as long as it takes.
     pub(crate) fn compile(&self) -> Result<Compiled, Vec<ConfigError>> {
         compile(&self.entry, &*self.source, &self.tickets, self.clock.now().wall)
+    }
+
+    /// Whether whoever asked this of the files would be told the same now. Blocks.
+    pub(crate) fn holds(&self, asked: &Asked) -> bool {
+        asked.holds(&*self.source)
     }
 
     /// What is this machine's own, whatever the rest of its files says.
@@ -64,9 +108,11 @@ impl Compiler {
                 format!("the main file of the revision is `{}`, and that of this gateway is `{main}`", texts.main);
             return Err(vec![ConfigError::of_file(&self.entry, message)]);
         }
-        let overlay = Overlay { texts, machine, below: &*self.source };
+        let noting = Noting::of(&*self.source);
+        let overlay = Overlay { texts, machine, below: &noting };
         let (terms, now) = (text.terms(machine), self.clock.now().wall);
-        let compiled = roomy(|| compile_here(&self.entry, &overlay, &self.tickets, (now, terms)))?;
+        let mut compiled = roomy(|| compile_here(&self.entry, &overlay, &self.tickets, (now, terms)))?;
+        compiled.asked = Arc::new(noting.asked());
         let read = &compiled.published.texts.files;
         let mut errors = Vec::new();
         let mut refuse = |path: &String, message: &str, help: &str| {
@@ -109,17 +155,31 @@ const STACK: usize = 64 * 1024 * 1024;
 pub(crate) fn compile(
     entry: &Path,
     source: &(dyn Source + Send + Sync),
-    tickets: &Arc<dyn ProducesTickets>,
+    tickets: &Tickets,
     now: Moment,
 ) -> Result<Compiled, Vec<ConfigError>> {
-    roomy(|| compile_here(entry, source, tickets, (now, Terms::Own)))
+    let noting = Noting::of(source);
+    let mut compiled = roomy(|| compile_here(entry, &noting, tickets, (now, Terms::Own)))?;
+    compiled.asked = Arc::new(noting.asked());
+    Ok(compiled)
 }
 
-/// Does it on a thread with room enough for policies, and waits.
+/// How much a thread that compiles stands back behind those that serve: where there are fewer cores than work, it gets a
+/// third of what one of them gets, so that a reload under full load takes a few times as long and not for ever.
+#[cfg(target_os = "linux")]
+const NICENESS: i32 = 5;
+
+/// Does it on a thread with room enough for policies, which stands back behind those that serve, and waits.
 pub(crate) fn roomy<T: Send>(work: impl Fn() -> T + Sync + Send) -> T {
     std::thread::scope(|scope| {
         let roomy = std::thread::Builder::new().name("compile".to_owned()).stack_size(STACK);
-        match roomy.spawn_scoped(scope, &work) {
+        let standing_back = || {
+            // Of this thread alone. Where the system will not, it takes the part of any other.
+            #[cfg(target_os = "linux")]
+            let _ = rustix::process::nice(NICENESS);
+            work()
+        };
+        match roomy.spawn_scoped(scope, standing_back) {
             Ok(thread) => thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
             // No thread to be had: the bounds of what is read hold here too.
             Err(_) => work(),
@@ -130,11 +190,21 @@ pub(crate) fn roomy<T: Send>(work: impl Fn() -> T + Sync + Send) -> T {
 fn compile_here(
     entry: &Path,
     source: &dyn Source,
-    tickets: &Arc<dyn ProducesTickets>,
+    tickets: &Tickets,
     (now, terms): (Moment, Terms<'_>),
 ) -> Result<Compiled, Vec<ConfigError>> {
     let built = snapshot::compile_under(entry, source, terms)
         .map_err(|errors| and_ours(errors, (entry, terms), source, tickets))?;
+    whole(built, entry, source, (tickets, now))
+}
+
+/// With what the core leaves to whoever serves.
+fn whole(
+    built: Built,
+    entry: &Path,
+    source: &dyn Source,
+    (tickets, now): (&Tickets, Moment),
+) -> Result<Compiled, Vec<ConfigError>> {
     let mut errors = Vec::new();
     let snapshot = &built.snapshot;
     let asked = snapshot.server().admin_client_certificates.as_ref();
@@ -149,7 +219,7 @@ fn compile_here(
             let (snapshot, texts, tls) = (built.snapshot, built.texts, Arc::new(tls));
             let (revision, lapsed) = (None, None);
             let published = Published { snapshot, texts, hash, revision, lapsed, tls, peers, since: now };
-            Ok(Compiled { published, machine: built.machine, warnings })
+            Ok(Compiled { published, machine: built.machine, warnings, asked: Arc::default() })
         }
         _ => {
             errors.sort();
@@ -163,7 +233,7 @@ fn and_ours(
     mut errors: Vec<ConfigError>,
     (entry, terms): (&Path, Terms<'_>),
     source: &dyn Source,
-    tickets: &Arc<dyn ProducesTickets>,
+    tickets: &Tickets,
 ) -> Vec<ConfigError> {
     if let Ok(loaded) = load_under(entry, source, terms) {
         let asked = loaded.config.server.admin_client_certificates.as_ref();
@@ -207,7 +277,7 @@ fn tls(
     (config, administrators): (&TlsConfig, Option<&ClientCertificatesConfig>),
     root: &Path,
     source: &dyn Source,
-    tickets: &Arc<dyn ProducesTickets>,
+    tickets: &Tickets,
     errors: &mut Vec<ConfigError>,
 ) -> Option<TlsPolicy> {
     let mut read_at = |path: &Path, place: &str| match source.read(&root.join(path)) {
@@ -248,14 +318,15 @@ fn tls(
         TlsVersion::V12 => Oldest::Tls12,
         TlsVersion::V13 => Oldest::Tls13,
     };
-    let shared = match config.ticket_secret.as_ref().map(world::shared_tickets).transpose() {
-        Ok(shared) => shared,
+    let shared = config.ticket_secret.as_ref().map(world::shared_tickets).transpose();
+    let tickets = match shared.and_then(|shared| shared.map_or_else(|| tickets.get().cloned(), Ok)) {
+        Ok(tickets) => tickets,
         Err(message) => {
             errors.push(ConfigError::of_file(root, message));
             return None;
         }
     };
-    match TlsPolicy::compile(&materials, administrators, oldest, shared.as_ref().unwrap_or(tickets)) {
+    match TlsPolicy::compile(&materials, administrators, oldest, &tickets) {
         Ok(policy) => Some(policy),
         Err(faults) => {
             errors.extend(faults.into_iter().map(|fault| {

@@ -6,6 +6,8 @@ use arc_swap::ArcSwap;
 use portcullis_core::config::{ConfigError, ControlSource, Machine};
 use portcullis_core::snapshot::Texts;
 
+use super::asked::Asked;
+use super::retired::Retired;
 use super::{Chronicle, Compiled, Compiler, Published, Text};
 use crate::observe::Metrics;
 use crate::world::store::Revision;
@@ -39,6 +41,8 @@ pub(crate) struct Last {
     /// The hash of the machine's own files; empty where they do not decide.
     pub(crate) files: String,
     pub(crate) following: Option<Followed>,
+    /// What the configuration in force depends on, where that is the files alone.
+    pub(crate) asked: Option<Arc<Asked>>,
 }
 
 /// Compiles again what should be in force, and swaps the configuration whole, or not at all.
@@ -54,6 +58,7 @@ pub(crate) struct Publisher {
     last: Mutex<Last>,
     /// What of it others look at, who must not wait for a reload.
     seen: ArcSwap<Seen>,
+    retired: Retired<Published>,
 }
 
 /// As it was when the last reload ended.
@@ -80,7 +85,8 @@ impl Publisher {
     ) -> Self {
         let (source, seen) = (last.machine.control().source, ArcSwap::from_pointee(Seen::of(&last)));
         let last = Mutex::new(last);
-        let publisher = Self { compiler, published, chronicle, metrics, subscribers, source, last, seen };
+        let retired = Retired::default();
+        let publisher = Self { compiler, published, chronicle, metrics, subscribers, source, last, seen, retired };
         publisher.metrics.reload(true);
         publisher.tell(&publisher.published.load());
         publisher
@@ -120,6 +126,9 @@ impl Publisher {
     /// What [`Self::reload`] would do. Changes nothing, and blocks as long.
     pub(crate) fn rehearse(&self) -> ReloadOutcome {
         let (before, last) = (self.published.load_full(), self.last().clone());
+        if self.stands(&last) {
+            return ReloadOutcome::Unchanged;
+        }
         match self.next(&last) {
             Err(errors) => ReloadOutcome::Refused(errors),
             Ok((Compiled { published, .. }, _)) if same(&before, &published) => ReloadOutcome::Unchanged,
@@ -139,6 +148,7 @@ impl Publisher {
             return ReloadOutcome::Unchanged;
         }
         last.following = Some(followed);
+        last.asked = None;
         let outcome = self.publish(&mut last);
         self.seen.store(Arc::new(Seen::of(&last)));
         outcome
@@ -161,13 +171,23 @@ impl Publisher {
         outcome
     }
 
+    /// Frees configurations that were in force, as soon as nobody uses them any more. Without end.
+    pub(crate) async fn retire(&self) {
+        self.retired.free().await;
+    }
+
     fn last(&self) -> MutexGuard<'_, Last> {
         self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether compiling would make again what is in force.
+    fn stands(&self, last: &Last) -> bool {
+        last.asked.as_ref().is_some_and(|asked| self.compiler.holds(asked))
+    }
+
     /// What should be in force now.
     fn next(&self, last: &Last) -> Result<(Compiled, Last), Vec<ConfigError>> {
-        let mut next = Last { errors: Vec::new(), ..last.clone() };
+        let mut next = Last { errors: Vec::new(), asked: None, ..last.clone() };
         let (mut compiled, followed) = match (self.source, &last.following) {
             (ControlSource::Files, following) => {
                 let files = self.compiler.compile()?;
@@ -183,7 +203,10 @@ impl Publisher {
                         let published = Published { lapsed: Some(pin.revision.number), ..files.published };
                         (Compiled { published, ..files }, None)
                     }
-                    None => (files, None),
+                    None => {
+                        next.asked = Some(Arc::clone(&files.asked));
+                        (files, None)
+                    }
                 }
             }
             (ControlSource::Store, Some(followed)) => {
@@ -203,6 +226,11 @@ impl Publisher {
 
     fn publish(&self, last: &mut Last) -> ReloadOutcome {
         let before = self.published.load_full();
+        if self.stands(last) {
+            let recovered = !last.errors.is_empty();
+            last.errors.clear();
+            return self.unchanged(&before, recovered);
+        }
         let (Compiled { mut published, warnings, .. }, next) = match self.next(last) {
             Ok(next) => next,
             Err(errors) => {
@@ -215,20 +243,7 @@ impl Publisher {
         let recovered = !last.errors.is_empty();
         *last = next;
         if same(&before, &published) {
-            // Files of key sets are not of the version, and may have changed all the same.
-            self.tell(&before);
-            self.metrics.reload(true);
-            if recovered {
-                match self.source {
-                    ControlSource::Files => {
-                        tracing::info!(version = %before.snapshot.version, "the files are again what is in force");
-                    }
-                    ControlSource::Store => {
-                        tracing::info!(version = %before.snapshot.version, "the revision of the store is again in force");
-                    }
-                }
-            }
-            return ReloadOutcome::Unchanged;
+            return self.unchanged(&before, recovered);
         }
         // It is noted until it is known to the store, however many reloads come before.
         published.lapsed = published.lapsed.or(before.lapsed);
@@ -237,10 +252,25 @@ impl Publisher {
         // Whoever serves the new configuration finds its key sets and certificates in place.
         self.tell(&published);
         self.published.store(published);
+        self.retired.add(before);
         self.chronicle.changed();
         self.metrics.reload(true);
         tracing::info!(version = %version, "configuration in force");
         ReloadOutcome::Applied { version, warnings }
+    }
+
+    fn unchanged(&self, before: &Published, recovered: bool) -> ReloadOutcome {
+        // Files of key sets are not of the version, and may have changed all the same.
+        self.tell(before);
+        self.metrics.reload(true);
+        if recovered {
+            let version = &before.snapshot.version;
+            match self.source {
+                ControlSource::Files => tracing::info!(%version, "the files are again what is in force"),
+                ControlSource::Store => tracing::info!(%version, "the revision of the store is again in force"),
+            }
+        }
+        ReloadOutcome::Unchanged
     }
 
     /// What is a machine's own belongs to the process: changing it takes a restart.

@@ -1,9 +1,13 @@
 //! What runs beside the requests? The only place that spawns background work.
+//!
+//! It has a thread of its own, and so have the administrators' listeners: packing a revision or listing ten thousand
+//! routes keeps that thread busy for a while, and no request waits for it.
 
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -24,17 +28,46 @@ const EXPIRING: Duration = Duration::from_mins(1);
 pub(crate) struct Tasks {
     stop: watch::Receiver<bool>,
     running: Vec<(&'static str, JoinHandle<()>)>,
+    thread: Beside,
+}
+
+/// A runtime that may be dropped where nothing may block.
+struct Beside(Option<Runtime>);
+
+impl Beside {
+    fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
+        match &self.0 {
+            Some(runtime) => runtime.spawn(work),
+            // INVARIANT: it is there until it is dropped.
+            None => tokio::spawn(work),
+        }
+    }
+}
+
+impl Drop for Beside {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
 }
 
 impl Tasks {
-    pub(crate) fn new(stop: watch::Receiver<bool>) -> Self {
-        Self { stop, running: Vec::new() }
+    /// `Err`: the system gives no thread.
+    pub(crate) fn new(stop: watch::Receiver<bool>) -> std::io::Result<Self> {
+        let thread = Builder::new_multi_thread().worker_threads(1).thread_name("control").enable_all().build()?;
+        Ok(Self { stop, running: Vec::new(), thread: Beside(Some(thread)) })
+    }
+
+    /// Runs a listener that is not for requests, which stops by itself.
+    pub(crate) fn serve(&self, listener: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
+        self.thread.spawn(listener)
     }
 
     /// Runs `work` until it ends or the process stops.
     pub(crate) fn run(&mut self, name: &'static str, work: impl Future<Output = ()> + Send + 'static) {
         let mut stop = self.stop.clone();
-        let task = tokio::spawn(async move {
+        let task = self.thread.spawn(async move {
             tokio::select! {
                 () = work => {}
                 _ = stop.wait_for(|stopped| *stopped) => {}

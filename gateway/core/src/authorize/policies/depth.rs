@@ -69,7 +69,7 @@ pub(super) fn too_deep(text: &str, kind: Text) -> Option<TooDeep> {
 }
 
 /// Length of the string that begins here, quotes included; to the end of the text where it is not closed.
-fn quoted(text: &[u8]) -> usize {
+pub(super) fn quoted(text: &[u8]) -> usize {
     let mut at = 1;
     while let Some(byte) = text.get(at) {
         match byte {
@@ -82,6 +82,6 @@ fn quoted(text: &[u8]) -> usize {
 }
 
 /// Length of the word that begins here.
-fn word(text: &[u8]) -> usize {
+pub(super) fn word(text: &[u8]) -> usize {
     text.iter().position(|b| !b.is_ascii_alphanumeric() && *b != b'_').unwrap_or(text.len())
 }

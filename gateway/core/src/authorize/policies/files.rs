@@ -1,5 +1,6 @@
 //! Policy files: parsing, ids and annotations.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use cedar_policy::{Policy, PolicyId, PolicySet};
@@ -11,9 +12,9 @@ use crate::near::near;
 
 const ANNOTATIONS: [&str; 3] = ["id", "public_reason", "reason"];
 
-/// Every policy of every file that parses, in order; what is wrong goes to `faults`.
-pub(super) fn read(files: &[Source], faults: &mut Vec<PolicyFault>) -> Vec<Rule> {
-    let mut rules = Vec::new();
+/// Every policy of every file that parses, in order; and what is wrong.
+pub(super) fn read(files: &[Source]) -> (Vec<Rule>, Vec<PolicyFault>) {
+    let (mut rules, mut faults) = (Vec::new(), Vec::new());
     for source in files {
         if let Some(found) = too_deep(&source.text, Text::Policies) {
             faults.push(PolicyFault::new(&source.file, found.message).at(Some((found.at, 1))).help(found.help));
@@ -22,14 +23,14 @@ pub(super) fn read(files: &[Source], faults: &mut Vec<PolicyFault>) -> Vec<Rule>
         match source.text.parse::<PolicySet>() {
             Err(errors) => faults.extend(errors.iter().map(|error| PolicyFault::one(&source.file, error))),
             Ok(set) => {
-                templates(source, &set, faults);
+                templates(source, &set, &mut faults);
                 for (index, policy) in in_order(&set).into_iter().enumerate() {
-                    rules.push(rule(source, policy, (index + 1, rules.len()), faults));
+                    rules.push(rule(source, policy, (index + 1, rules.len()), &mut faults));
                 }
             }
         }
     }
-    rules
+    (rules, faults)
 }
 
 /// Nothing links templates here, so one would silently decide nothing.
@@ -55,15 +56,17 @@ fn rule(source: &Source, policy: &Policy, (number, order): (usize, usize), fault
     let mut fault = |message: String, help: String| {
         faults.push(PolicyFault::new(&source.file, message).at(span).help(help));
     };
-    for (name, _) in policy.annotations() {
-        if !ANNOTATIONS.contains(&name)
+    // One at a time, each name would be parsed.
+    let annotations: BTreeMap<&str, &str> = policy.annotations().collect();
+    for name in annotations.keys() {
+        if !ANNOTATIONS.contains(name)
             && let Some(meant) = near(name, ANNOTATIONS)
         {
             fault(format!("unknown annotation `@{name}`"), format!("did you mean `@{meant}`?"));
         }
     }
-    let text = |name: &str| policy.annotation(name).filter(|text| !text.is_empty()).map(Arc::from);
-    if policy.annotation("id").is_some_and(str::is_empty) {
+    let text = |name: &str| annotations.get(name).filter(|text| !text.is_empty()).map(|text| Arc::from(*text));
+    if annotations.get("id").is_some_and(|id| id.is_empty()) {
         fault(
             "`@id` is empty".to_owned(),
             "write a name, as in `@id(\"readers-read\")`, or leave `@id` out".to_owned(),

@@ -1,9 +1,11 @@
 //! Does every policy fit the schema? Cedar looks at each under every action, which with thousands of both takes minutes.
 //!
 //! A policy of a single action (`action == …`) needs to be looked at under that action alone: under any other its scope
-//! is false, and Cedar looks no further. So policies of that kind are first tried, some at a time, on a schema that has no
-//! other actions. What is without fault there is without fault; whatever is not is tried on the whole schema, which
-//! alone decides what is told: a condition may speak of an action that the small one does not have.
+//! is false, and Cedar looks no further. Any other policy needs to be looked at under each action that it names, and of
+//! those that it does not name under one of each kind: where two are declared alike but for their names, Cedar finds the
+//! same under both. So policies are first tried, some at a time, on a schema that has no other actions. What is without
+//! fault there is without fault; whatever is not is tried on the whole schema, which alone decides what is told: a
+//! condition may speak of an action that the small one does not have.
 
 #[cfg(test)]
 mod tests;
@@ -15,7 +17,7 @@ use cedar_policy::{
 };
 use serde_json::{Map, Value};
 
-use super::{Described, Rule};
+use super::Rule;
 use crate::authorize::fault::PolicyFault;
 use crate::near::near;
 
@@ -25,14 +27,13 @@ const FEW: usize = 50;
 /// How many actions a small schema has, beside the groups they are in.
 const TOGETHER: usize = 10;
 
-/// Strictly; what can never apply is a fault too.
+/// Strictly, on the whole schema; what can never apply is a fault too.
 pub(super) fn validate(
-    described: &Described,
-    whole: &PolicySet,
+    schema: &Schema,
+    policies: &PolicySet,
     rules: &[Rule],
     (faults, warnings): (&mut Vec<PolicyFault>, &mut Vec<PolicyFault>),
 ) {
-    let schema = &described.schema;
     let places: HashMap<&PolicyId, &Rule> = rules.iter().map(|rule| (rule.policy.id(), rule)).collect();
     let place = |id: &PolicyId, diagnostic: &dyn miette::Diagnostic| {
         let rule = places.get(id);
@@ -45,9 +46,7 @@ pub(super) fn validate(
         }
         fault
     };
-    let doubtful = doubtful(described, whole);
-    let whole = doubtful.as_ref().unwrap_or(whole);
-    let result = Validator::new(schema.clone()).validate(whole, ValidationMode::Strict);
+    let result = Validator::new(schema.clone()).validate(policies, ValidationMode::Strict);
     faults.extend(result.validation_errors().map(|error| place(error.policy_id(), error)));
     // Where an error is told already, "never applies" is its consequence.
     let mut told: HashSet<&PolicyId> =
@@ -86,28 +85,38 @@ fn never_applies(mut fault: PolicyFault) -> PolicyFault {
     fault
 }
 
-/// The policies that must be tried on the whole schema; `None`: all.
-fn doubtful(described: &Described, whole: &PolicySet) -> Option<PolicySet> {
-    described.schema.actions().nth(FEW)?;
+/// The policies that must be tried on the whole schema, of which this is the JSON form; `None`: all.
+pub(super) fn doubtful(json: &Value, whole: &PolicySet) -> Option<PolicySet> {
+    actions(json).nth(FEW)?;
     let mut doubtful = PolicySet::new();
     let mut of_one: BTreeMap<EntityUid, Vec<&Policy>> = BTreeMap::new();
+    let mut of_many: Vec<&Policy> = Vec::new();
     for policy in whole.policies() {
         match policy.action_constraint() {
             ActionConstraint::Eq(action) => of_one.entry(action).or_default().push(policy),
-            ActionConstraint::Any | ActionConstraint::In(_) => doubtful.add(policy.clone()).ok()?,
+            ActionConstraint::Any | ActionConstraint::In(_) => of_many.push(policy),
         }
     }
     let of_one: Vec<_> = of_one.into_iter().collect();
-    for some in of_one.chunks(TOGETHER) {
-        let policies = || some.iter().flat_map(|(_, policies)| policies.iter().copied());
-        let suspects: Option<HashSet<PolicyId>> = small(&described.json, some.iter().map(|(action, _)| action))
-            .zip(PolicySet::from_policies(policies().cloned()).ok())
+    let of_one = of_one.chunks(TOGETHER).map(|some| {
+        let actions = some.iter().map(|(action, _)| Name::of(action)).collect();
+        (actions, some.iter().flat_map(|(_, policies)| policies).copied().collect())
+    });
+    let kinds = if of_many.is_empty() { Vec::new() } else { kinds(json) };
+    let of_many = of_many.chunks(TOGETHER).map(|some| {
+        let named: Option<Vec<Vec<Name>>> = some.iter().map(|policy| named(policy)).collect();
+        (named.into_iter().flatten().flatten().chain(kinds.iter().cloned()).collect(), some.to_vec())
+    });
+    for (actions, policies) in of_one.chain(of_many) {
+        let (actions, policies): (Vec<Name>, Vec<&Policy>) = (actions, policies);
+        let suspects: Option<HashSet<PolicyId>> = small(json, actions)
+            .zip(PolicySet::from_policies(policies.iter().copied().cloned()).ok())
             .map(|(schema, policies)| {
                 let result = Validator::new(schema).validate(&policies, ValidationMode::Strict);
                 let errors = result.validation_errors().map(cedar_policy::ValidationError::policy_id);
                 errors.chain(result.validation_warnings().map(ValidationWarning::policy_id)).cloned().collect()
             });
-        for policy in policies() {
+        for policy in policies {
             if suspects.as_ref().is_none_or(|suspects| suspects.contains(policy.id())) {
                 doubtful.add(policy.clone()).ok()?;
             }
@@ -116,19 +125,75 @@ fn doubtful(described: &Described, whole: &PolicySet) -> Option<PolicySet> {
     Some(doubtful)
 }
 
+/// An action: its namespace and its id.
+#[derive(Clone, Debug)]
+struct Name {
+    namespace: String,
+    id: String,
+}
+
+impl Name {
+    fn of(action: &EntityUid) -> Self {
+        Self { namespace: action.type_name().namespace(), id: action.id().unescaped().to_owned() }
+    }
+
+    /// `None`: it is no action, by the name of its type.
+    fn of_type(kind: &str, id: &str) -> Option<Self> {
+        let namespace = kind.strip_suffix("Action")?;
+        let namespace = if namespace.is_empty() { namespace } else { namespace.strip_suffix("::")? };
+        Some(Self { namespace: namespace.to_owned(), id: id.to_owned() })
+    }
+}
+
+/// Each with its namespace, its id and what is declared of it.
+fn actions(json: &Value) -> impl Iterator<Item = (&String, &String, &Value)> {
+    json.as_object().into_iter().flatten().flat_map(|(namespace, declared)| {
+        let actions = declared.get("actions").and_then(Value::as_object).into_iter().flatten();
+        actions.map(move |(id, action)| (namespace, id, action))
+    })
+}
+
+/// One action of each kind: those of a kind are declared alike but for their names.
+fn kinds(json: &Value) -> Vec<Name> {
+    let mut known = HashSet::new();
+    actions(json)
+        .filter(|(namespace, _, action)| known.insert((*namespace, action.to_string())))
+        .map(|(namespace, id, _)| Name { namespace: namespace.clone(), id: id.clone() })
+        .collect()
+}
+
+/// The actions that a policy names, by Cedar's own JSON form of it; `None`: it has none.
+fn named(policy: &Policy) -> Option<Vec<Name>> {
+    fn gather(json: &Value, found: &mut Vec<Name>) {
+        match json {
+            Value::Array(items) => items.iter().for_each(|item| gather(item, found)),
+            Value::Object(members) => {
+                let text = |key: &str| members.get(key).and_then(Value::as_str);
+                found.extend(text("type").zip(text("id")).and_then(|(kind, id)| Name::of_type(kind, id)));
+                members.values().for_each(|member| gather(member, found));
+            }
+            Value::Bool(_) | Value::Null | Value::Number(_) | Value::String(_) => {}
+        }
+    }
+    let mut found = Vec::new();
+    gather(&policy.to_json().ok()?, &mut found);
+    Some(found)
+}
+
 /// The schema with these actions and the groups they are in; `None` where one is not there.
-fn small<'a>(json: &Value, actions: impl Iterator<Item = &'a EntityUid>) -> Option<Schema> {
-    let mut open: Vec<(String, String)> =
-        actions.map(|action| (action.type_name().namespace(), action.id().unescaped().to_owned())).collect();
+fn small(json: &Value, mut open: Vec<Name>) -> Option<Schema> {
     let mut kept: HashMap<String, Map<String, Value>> = HashMap::new();
-    while let Some((namespace, id)) = open.pop() {
+    while let Some(Name { namespace, id }) = open.pop() {
+        if kept.get(&namespace).is_some_and(|actions| actions.contains_key(&id)) {
+            continue;
+        }
         let action = json.get(&namespace)?.get("actions")?.get(&id)?;
         for group in action.get("memberOf").and_then(Value::as_array).into_iter().flatten() {
-            let of = match group.get("type").and_then(Value::as_str) {
-                None => namespace.clone(),
-                Some(kind) => kind.strip_suffix("Action")?.trim_end_matches("::").to_owned(),
-            };
-            open.push((of, group.get("id")?.as_str()?.to_owned()));
+            let id = group.get("id")?.as_str()?;
+            open.push(match group.get("type").and_then(Value::as_str) {
+                None => Name { namespace: namespace.clone(), id: id.to_owned() },
+                Some(kind) => Name::of_type(kind, id)?,
+            });
         }
         kept.entry(namespace).or_default().insert(id, action.clone());
     }

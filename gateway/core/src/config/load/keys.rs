@@ -1,7 +1,9 @@
 //! Is every key one we know, and every key there that must be? Asked of the whole text at once, before any of it
 //! becomes a type.
 
+use std::collections::HashMap;
 use std::ops::Range;
+use std::rc::Rc;
 
 use serde_json::{Map, Value as Json};
 
@@ -21,12 +23,13 @@ pub(super) enum Part {
 const INCLUDABLE: [&str; 3] = ["routes", "tokens", "upstreams"];
 
 type Form<'s> = &'s Map<String, Json>;
+type Forms<'s> = Rc<[Form<'s>]>;
 
 /// Reports unknown and missing keys and takes the unknown ones out of the tree. A key that is plainly a misspelling
 /// goes on under its right name, so that its value is judged, too. Notes where secrets stand.
 pub(super) fn walk(file: usize, text: &mut TextFile, part: Part, findings: &mut Findings) {
     let schema = json_schema();
-    let mut walk = Walk { schema: &schema, file, findings, veils: &mut text.veils };
+    let mut walk = Walk { schema: &schema, file, findings, veils: &mut text.veils, known: HashMap::new() };
     if let (Part::Included, Value::Table(table)) = (part, &mut text.tree.value) {
         walk.leave_only_includable(table);
     }
@@ -39,6 +42,8 @@ struct Walk<'s, 'f> {
     file: usize,
     findings: &'f mut Findings,
     veils: &'f mut Vec<Veil>,
+    /// The forms of each part of the schema, by where it lies: every route asks for the same.
+    known: HashMap<*const Json, Forms<'s>>,
 }
 
 impl<'s> Walk<'s, '_> {
@@ -70,8 +75,7 @@ impl<'s> Walk<'s, '_> {
         }
         match &mut node.value {
             Value::List(list) => {
-                let items: Vec<Form<'s>> =
-                    forms.iter().filter_map(|form| form.get("items")).flat_map(|items| self.forms(items)).collect();
+                let items = self.all(forms.iter().filter_map(|form| form.get("items")));
                 for node in list {
                     self.node(node, &items);
                 }
@@ -106,7 +110,7 @@ impl<'s> Walk<'s, '_> {
         }
         for (key, entry) in table.iter_mut() {
             let known = properties.iter().filter(|(name, _)| *name == key).map(|(_, schema)| *schema);
-            let forms: Vec<Form<'s>> = known.chain(others).flat_map(|schema| self.forms(schema)).collect();
+            let forms = self.all(known.chain(others));
             self.node(&mut entry.node, &forms);
         }
     }
@@ -153,8 +157,29 @@ impl<'s> Walk<'s, '_> {
         self.findings.add(self.file, span.clone(), format!("{names} {verb} missing"), Some(help));
     }
 
-    /// Every form a value may take by this schema, with references and choices followed.
-    fn forms(&self, schema: &'s Json) -> Vec<Form<'s>> {
+    /// Every form a value may take by any of these.
+    fn all(&mut self, schemas: impl Iterator<Item = &'s Json>) -> Forms<'s> {
+        let mut all: Option<Forms<'s>> = None;
+        for schema in schemas {
+            let more = self.forms(schema);
+            all = Some(all.map_or_else(|| Rc::clone(&more), |some| some.iter().chain(&*more).copied().collect()));
+        }
+        all.unwrap_or_default()
+    }
+
+    /// Every form a value may take by this schema.
+    fn forms(&mut self, schema: &'s Json) -> Forms<'s> {
+        let at = std::ptr::from_ref(schema);
+        if let Some(forms) = self.known.get(&at) {
+            return Rc::clone(forms);
+        }
+        let forms: Forms<'s> = self.followed(schema).into();
+        self.known.insert(at, Rc::clone(&forms));
+        forms
+    }
+
+    /// With references and choices followed.
+    fn followed(&self, schema: &'s Json) -> Vec<Form<'s>> {
         let mut found = Vec::new();
         let mut open = vec![schema];
         // Bounded, should a reference ever lead back to itself.

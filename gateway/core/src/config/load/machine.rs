@@ -57,6 +57,10 @@ impl Machine {
         &self.control
     }
 
+    pub fn server(&self) -> &ServerConfig {
+        &self.server
+    }
+
     pub fn store(&self) -> &StoreConfig {
         &self.store
     }

@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use super::{Work, schemas};
-use crate::authorize::{self, PolicyFault};
+use crate::authorize::{self, Hands, PolicyFault};
 use crate::config::{ConfigError, ContentHash, FileFault, Source};
 use crate::govern;
 
 /// `None`: errors were noted.
-pub(super) fn compile(work: &mut Work<'_>, source: &dyn Source) -> Option<Folder> {
+pub(super) fn compile(work: &mut Work<'_>, source: &dyn Source, hands: Hands) -> Option<Folder> {
     let config = &work.loaded.config.policies;
     let folder = work.loaded.from_root(&config.dir);
     let schema = work.loaded.from_root(&config.schema_path());
@@ -27,7 +27,8 @@ pub(super) fn compile(work: &mut Work<'_>, source: &dyn Source) -> Option<Folder
             return None;
         }
     };
-    match read(&paths, &schema, source, authorize::Policies::compile) {
+    let compile = |schema: &_, files: &[_]| authorize::Policies::compile_by(hands, schema, files);
+    match read(&paths, &schema, source, compile) {
         Ok(folder) => {
             work.warnings.extend(folder.warnings.iter().cloned());
             work.read.extend(folder.read.iter().cloned());
@@ -100,9 +101,12 @@ pub struct Folder {
     pub(super) read: Vec<(PathBuf, ContentHash)>,
 }
 
-type Compile = fn(&authorize::Source, &[authorize::Source]) -> Result<authorize::Policies, Vec<PolicyFault>>;
-
-fn read(paths: &[PathBuf], schema: &Path, source: &dyn Source, compile: Compile) -> Result<Folder, Vec<ConfigError>> {
+fn read(
+    paths: &[PathBuf],
+    schema: &Path,
+    source: &dyn Source,
+    compile: impl Fn(&authorize::Source, &[authorize::Source]) -> Result<authorize::Policies, Vec<PolicyFault>>,
+) -> Result<Folder, Vec<ConfigError>> {
     let mut errors = Vec::new();
     let mut hashes = Vec::new();
     let mut take = |path: &Path, help: &str| match take_text(source, path, help) {

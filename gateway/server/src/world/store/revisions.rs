@@ -6,6 +6,7 @@
 mod tests;
 mod texts;
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -13,6 +14,8 @@ use portcullis_core::config::ContentHash;
 use portcullis_core::moment::Moment;
 use portcullis_core::snapshot::Texts;
 use serde::{Deserialize, Serialize};
+
+use texts::Packed;
 
 use super::{AuditEntry, Changed, Commit, Draft, Expect, Kind, Record, Store, StoreError, TRIES, Write, json, parsed};
 
@@ -167,6 +170,7 @@ impl Revisions {
         next: impl Fn(&Standing, u64) -> Standing,
     ) -> Result<Revision, StoreError> {
         let hash = applied.texts.hash();
+        let packed = OnceCell::new();
         for _ in 0..TRIES {
             let (head, record) = self.head().await?;
             let before = self.show(head.latest).await?;
@@ -180,9 +184,10 @@ impl Revisions {
                     written.map(|_| before)
                 }
                 before => {
-                    let revision = revision(head.latest + 1, hash, applied);
+                    let packed = packed.get_or_init(|| Packed::of(applied.texts)).as_ref();
+                    let revision = revision(head.latest + 1, hash, (applied, packed));
                     let next = next(&head, revision.number);
-                    self.add(&revision, before.as_ref(), (next, record), (applied, keep)).await.map(|()| revision)
+                    self.add(&revision, before.as_ref(), (next, record), (packed, keep)).await.map(|()| revision)
                 }
             };
             match done {
@@ -202,9 +207,10 @@ impl Revisions {
         expected: Option<u64>,
         keep: u64,
     ) -> Result<Result<Revision, Overtaken>, StoreError> {
-        if !texts::fits(applied.texts) {
+        let Some(packed) = Packed::of(applied.texts) else {
             return Err(StoreError::Unfit("the texts are too large to be kept"));
-        }
+        };
+        let packed = Some(packed);
         let hash = applied.texts.hash();
         for _ in 0..TRIES {
             let (head, record) = self.head().await?;
@@ -212,7 +218,7 @@ impl Revisions {
                 return Ok(Err(Overtaken(head.latest)));
             }
             let before = self.show(head.latest).await?;
-            let revision = revision(head.latest + 1, hash, applied);
+            let revision = revision(head.latest + 1, hash, (applied, packed.as_ref()));
             let next = match &force {
                 Force::Everywhere => Standing { current: Some(revision.number), pin: None, ..head },
                 Force::Over(files) => {
@@ -220,7 +226,7 @@ impl Revisions {
                     Standing { current: None, pin, ..head }
                 }
             };
-            match self.add(&revision, before.as_ref(), (next, record), (applied, keep)).await {
+            match self.add(&revision, before.as_ref(), (next, record), (packed.as_ref(), keep)).await {
                 Ok(()) => return Ok(Ok(revision)),
                 Err(StoreError::Conflict) => {}
                 Err(error) => return Err(error),
@@ -274,7 +280,7 @@ impl Revisions {
         revision: &Revision,
         before: Option<&Revision>,
         (head, record): (Standing, Option<Record>),
-        (applied, keep): (Applied<'_>, u64),
+        (packed, keep): (Option<&Packed>, u64),
     ) -> Result<(), StoreError> {
         let latest = revision.number;
         let first = head.oldest.max(1);
@@ -288,8 +294,8 @@ impl Revisions {
             put(draft(Kind::Meta, HEAD, &head, revision.at)?, expect),
             put(draft(Kind::Revision, &latest.to_string(), revision, revision.at)?, Expect::Absent),
         ];
-        if revision.kept == TextsKept::Whole {
-            writes.push(put(texts::draft(latest, applied.texts, revision.at)?, Expect::Absent));
+        if let Some(packed) = packed {
+            writes.push(put(texts::draft(latest, packed, revision.at)?, Expect::Absent));
         }
         for gone in first..oldest {
             for kind in [Kind::Revision, Kind::RevisionText] {
@@ -324,7 +330,7 @@ impl Revision {
     }
 }
 
-fn revision(number: u64, hash: ContentHash, applied: Applied<'_>) -> Revision {
+fn revision(number: u64, hash: ContentHash, (applied, packed): (Applied<'_>, Option<&Packed>)) -> Revision {
     let texts = applied.texts;
     let hash_of = |text: &Arc<str>| ContentHash::of(text.as_bytes()).to_string();
     Revision {
@@ -336,7 +342,7 @@ fn revision(number: u64, hash: ContentHash, applied: Applied<'_>) -> Revision {
         hash: hash.to_string(),
         main: texts.main.clone(),
         files: texts.files.iter().map(|(path, text)| (path.clone(), hash_of(text))).collect(),
-        kept: if texts::fits(texts) { TextsKept::Whole } else { TextsKept::TooLarge },
+        kept: if packed.is_some() { TextsKept::Whole } else { TextsKept::TooLarge },
     }
 }
 

@@ -26,14 +26,20 @@ struct Body {
     deflated: String,
 }
 
-/// Whether they are within the bounds.
-pub(super) fn fits(texts: &Texts) -> bool {
-    let kept = deflated(texts).map(|bytes| bytes.len().div_ceil(3) * 4 + AROUND);
-    texts.size() <= LARGEST && kept.is_ok_and(|kept| kept <= Draft::LARGEST_BODY)
+/// As they are kept.
+pub(super) struct Packed(Vec<u8>);
+
+impl Packed {
+    /// `None`: they are not within the bounds. Takes tens of milliseconds for a few megabytes.
+    pub(super) fn of(texts: &Texts) -> Option<Self> {
+        let fitting = |bytes: &Vec<u8>| bytes.len().div_ceil(3) * 4 + AROUND <= Draft::LARGEST_BODY;
+        let small = texts.size() <= LARGEST;
+        small.then(|| deflated(texts).ok()).flatten().filter(fitting).map(Self)
+    }
 }
 
-pub(super) fn draft(number: u64, texts: &Texts, at: Moment) -> Result<Draft, StoreError> {
-    let deflated = STANDARD.encode(deflated(texts)?);
+pub(super) fn draft(number: u64, packed: &Packed, at: Moment) -> Result<Draft, StoreError> {
+    let deflated = STANDARD.encode(&packed.0);
     let (body, tags) = (json(&Body { deflated })?, Vec::new());
     Ok(Draft { kind: Kind::RevisionText, id: number.to_string().into(), body, tags, created_at: at, expires_at: None })
 }
