@@ -66,7 +66,8 @@ pub(crate) struct Reply {
 
 impl Reply {
     pub(crate) fn new(status: StatusCode, media_type: &'static str, body: impl Into<Bytes>) -> Self {
-        let fields = vec![(header::CONTENT_TYPE, HeaderValue::from_static(media_type))];
+        let mut fields = Vec::with_capacity(MOST_USUAL);
+        fields.push((header::CONTENT_TYPE, HeaderValue::from_static(media_type)));
         Self { status, fields, body: body.into() }
     }
 
@@ -82,6 +83,10 @@ impl Reply {
 }
 
 pub(crate) static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+static SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
+static X_REQUESTED_WITH: HeaderName = HeaderName::from_static("x-requested-with");
+/// Fields of its own that few answers exceed.
+const MOST_USUAL: usize = 4;
 /// Fields that every answer has, with those of Pingora.
 const MOST_ADDED: usize = 7;
 
@@ -103,10 +108,9 @@ pub(crate) async fn refuse(session: &mut Session, refusal: &Refusal, envelope: &
         Reply::new(refusal.code.status(), "text/html; charset=utf-8", page::refusal(refusal, envelope))
             .with(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(page::CONTENT_SECURITY_POLICY))
     } else {
-        let mut problem = refusal.problem(envelope.decision.as_str(), envelope.request_id.as_str());
-        problem.kind = format!("{}{}", envelope.base, problem.kind);
-        problem.login_url = offer.map(|offer| login_address(&envelope.base, None, offer));
-        let body = serde_json::to_vec(&problem).unwrap_or_default();
+        let login_url = offer.map(|offer| login_address(&envelope.base, None, offer));
+        let (decision, request_id) = (envelope.decision.as_str(), envelope.request_id.as_str());
+        let body = refusal.document(&envelope.base, decision, request_id, login_url);
         Reply::new(refusal.code.status(), "application/problem+json", body)
     };
     reply.fields.extend(clear.map(|value| (header::SET_COOKIE, value)));
@@ -243,10 +247,13 @@ pub(crate) fn is_navigation(session: &Session, envelope: &Envelope) -> bool {
     if method != Method::GET && method != Method::HEAD {
         return false;
     }
-    let text = |name: &str| head.headers.get(name).and_then(|v| v.to_str().ok());
-    match text("sec-fetch-mode") {
+    let text = |name: &HeaderName| head.headers.get(name).and_then(|v| v.to_str().ok());
+    match text(&SEC_FETCH_MODE) {
         Some(mode) => mode == "navigate",
-        None => text("x-requested-with").is_none() && text("accept").is_some_and(|a| a.contains("text/html")),
+        None => {
+            text(&header::ACCEPT).is_some_and(|accepted| accepted.contains("text/html"))
+                && text(&X_REQUESTED_WITH).is_none()
+        }
     }
 }
 

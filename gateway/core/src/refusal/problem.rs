@@ -1,5 +1,9 @@
 //! The problem document of a refusal (RFC 9457).
 
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+use memchr::memchr2;
 use serde::Serialize;
 
 use super::{Code, Fault, Refusal};
@@ -46,5 +50,71 @@ impl Refusal {
             login_url: None,
             login_failure: self.extra.as_ref().and_then(|extra| extra.failure).map(super::LoginFailure::name),
         }
+    }
+}
+
+impl Refusal {
+    /// The bytes of [`Self::problem`], with `base` before the reference of its `type` and whoever may log in told where.
+    pub fn document(&self, base: &str, decision: &str, request_id: &str, login_url: Option<String>) -> Vec<u8> {
+        let more = self.extra.as_ref().is_some_and(|extra| !extra.errors.is_empty() || extra.failure.is_some());
+        let fixed = FIXED.get(&self.code).filter(|_| !more && login_url.is_none());
+        if let Some(fixed) = fixed.filter(|_| [base, decision, request_id].into_iter().all(is_plain)) {
+            return fixed.document((base, decision, request_id), &self.detail);
+        }
+        let mut problem = self.problem(decision, request_id);
+        problem.kind = format!("{base}{}", problem.kind);
+        problem.login_url = login_url;
+        serde_json::to_vec(&problem).unwrap_or_default()
+    }
+}
+
+/// Whether JSON quotes it as it is (RFC 8259 §7).
+fn is_plain(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    memchr2(b'"', b'\\', bytes).is_none() && bytes.iter().all(|byte| *byte >= b' ')
+}
+
+/// What is the same in every document of a code, written once: floods are refused, and each refusal costs.
+struct Fixed {
+    /// From the reference of its type up to `"detail":`.
+    begin: String,
+    detail: String,
+    /// From the value of `instance` to that of `request_id`.
+    code: String,
+}
+
+static FIXED: LazyLock<HashMap<Code, Fixed>> =
+    LazyLock::new(|| Code::ALL.iter().filter_map(|code| Some((*code, Fixed::of(*code)?))).collect());
+
+impl Fixed {
+    /// `None`: a text cannot be written, which serde will say again.
+    fn of(code: Code) -> Option<Self> {
+        let (row, json) = (code.row(), |text: &str| serde_json::to_string(text).ok());
+        let begin = format!(
+            "{}\",\"title\":{},\"status\":{},\"detail\":",
+            documentation_path(code),
+            json(row.title)?,
+            row.status
+        );
+        let code = format!("\",\"code\":{},\"request_id\":\"", json(row.name)?);
+        Some(Self { begin, detail: json(row.detail)?, code })
+    }
+
+    fn document(&self, (base, decision, request_id): (&str, &str, &str), detail: &str) -> Vec<u8> {
+        const AROUND: usize = 64;
+        let texts = [base, &self.begin, &self.detail, detail, decision, &self.code, request_id];
+        let mut written = Vec::with_capacity(texts.iter().map(|text| text.len()).sum::<usize>() + AROUND);
+        for part in ["{\"type\":\"", base, &self.begin] {
+            written.extend_from_slice(part.as_bytes());
+        }
+        // Writing into memory does not fail.
+        match detail {
+            "" => written.extend_from_slice(self.detail.as_bytes()),
+            detail => drop(serde_json::to_writer(&mut written, detail)),
+        }
+        for part in [",\"instance\":\"", decision, &self.code, request_id, "\"}"] {
+            written.extend_from_slice(part.as_bytes());
+        }
+        written
     }
 }

@@ -87,3 +87,25 @@ fn writes_the_problem_document() {
     });
     assert_eq!(problem, expected);
 }
+
+/// Whatever is refused, and whatever the names of a request are.
+#[test]
+fn writes_every_document_as_serde_does() {
+    let fault = Fault { pointer: "/a\"b".into(), keyword: "type".into(), message: "must be a string".into() };
+    let plain = Code::ALL.iter().map(|code| Refusal::new(*code));
+    let told = Code::ALL.iter().map(|code| Refusal::new(*code).detail("It says \"no\"\n — and why."));
+    let more =
+        [Refusal::new(Code::SchemaViolation).errors(vec![fault]), LoginFailure::NonceMismatch.refusal("secret detail")];
+    for refusal in plain.chain(told).chain(more) {
+        for (base, request_id) in [("", "r1"), ("https://app.test", "r\"1"), ("https://app.test", "r\\\u{1}")] {
+            for login_url in [None, Some("https://app.test/login?\"".to_owned())] {
+                let mut problem = refusal.problem("d1", request_id);
+                problem.kind = format!("{base}{}", problem.kind);
+                problem.login_url.clone_from(&login_url);
+                let expected = serde_json::to_string(&problem).unwrap();
+                let document = refusal.document(base, "d1", request_id, login_url);
+                assert_eq!(String::from_utf8(document).unwrap(), expected);
+            }
+        }
+    }
+}

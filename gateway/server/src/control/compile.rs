@@ -164,22 +164,11 @@ pub(crate) fn compile(
     Ok(compiled)
 }
 
-/// How much a thread that compiles stands back behind those that serve: where there are fewer cores than work, it gets a
-/// third of what one of them gets, so that a reload under full load takes a few times as long and not for ever.
-#[cfg(target_os = "linux")]
-const NICENESS: i32 = 5;
-
-/// Does it on a thread with room enough for policies, which stands back behind those that serve, and waits.
+/// Does it on a thread with room enough for policies, and waits.
 pub(crate) fn roomy<T: Send>(work: impl Fn() -> T + Sync + Send) -> T {
     std::thread::scope(|scope| {
         let roomy = std::thread::Builder::new().name("compile".to_owned()).stack_size(STACK);
-        let standing_back = || {
-            // Of this thread alone. Where the system will not, it takes the part of any other.
-            #[cfg(target_os = "linux")]
-            let _ = rustix::process::nice(NICENESS);
-            work()
-        };
-        match roomy.spawn_scoped(scope, standing_back) {
+        match roomy.spawn_scoped(scope, &work) {
             Ok(thread) => thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
             // No thread to be had: the bounds of what is read hold here too.
             Err(_) => work(),

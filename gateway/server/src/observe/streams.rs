@@ -1,10 +1,11 @@
 //! Where the lines go: bounded queues to writers of their own, so that a slow disk never slows a request.
 
 use std::fs::{DirBuilder, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
 
@@ -12,6 +13,30 @@ use super::{Kept, Metrics, Recording, access, decision};
 
 /// Lines that may wait for the writer; more are dropped and counted.
 const QUEUE: usize = 16_384;
+
+/// What a writer writes at once, in bytes.
+const AT_ONCE: usize = 64 * 1024;
+
+/// How long lines are gathered after some were written.
+const GATHERED: Duration = Duration::from_millis(10);
+
+/// Writes what the queue holds at once, and then lets it fill: to wake the writer for each line costs the request that
+/// wrote it more than the line. The first line after a pause is written at once.
+struct Gathering<W: Write>(BufWriter<W>);
+
+impl<W: Write> Write for Gathering<W> {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.0.write(line)
+    }
+
+    /// The queue is empty.
+    #[expect(clippy::disallowed_methods, reason = "the writer's own thread, which waits for lines to gather")]
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()?;
+        std::thread::sleep(GATHERED);
+        Ok(())
+    }
+}
 
 /// Where a stream is written.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -84,6 +109,7 @@ fn open(target: &Target, writers: &mut Vec<WorkerGuard>) -> io::Result<Option<No
             Box::new(OpenOptions::new().create(true).append(true).mode(0o600).open(path)?)
         }
     };
+    let sink = Gathering(BufWriter::with_capacity(AT_ONCE, sink));
     let (stream, writer) = NonBlockingBuilder::default().buffered_lines_limit(QUEUE).lossy(true).finish(sink);
     writers.push(writer);
     Ok(Some(stream))

@@ -5,6 +5,9 @@
 //! through the stages, the application asked straight. What turns out to need more goes to Pingora from the start: the
 //! guard still has the head, and [`CARRIED`] what was judged. INVARIANT: nothing is judged, charged or recorded twice.
 
+#[cfg(test)]
+mod tests;
+
 use std::cell::Cell;
 use std::pin::pin;
 use std::sync::Arc;
