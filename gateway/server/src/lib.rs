@@ -14,4 +14,5 @@ mod outbox;
 mod passage;
 mod respond;
 mod shared;
+mod turns;
 pub mod world;

@@ -172,27 +172,35 @@ struct Reloaded {
 
 async fn reload(State(admin): State<Admin>, call: Call) -> Response {
     let publisher = std::sync::Arc::clone(&admin.publisher);
-    let reload = move || match call.purpose {
-        Purpose::Apply => publisher.reload(),
-        Purpose::Rehearse => publisher.rehearse(),
+    let reload = move || {
+        let outcome = match call.purpose {
+            Purpose::Apply => publisher.reload(),
+            Purpose::Rehearse => publisher.rehearse(),
+        };
+        // Thousands of routes may each have a warning.
+        let _turn = publisher.chronicle().turns().take();
+        told(outcome)
     };
-    match tokio::task::spawn_blocking(reload).await {
-        Ok(ReloadOutcome::Applied { version, warnings }) => {
+    tokio::task::spawn_blocking(reload).await.unwrap_or_else(|_| {
+        Refused::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", "the reload failed").into_response()
+    })
+}
+
+fn told(outcome: ReloadOutcome) -> Response {
+    match outcome {
+        ReloadOutcome::Applied { version, warnings } => {
             let warnings: Vec<String> = warnings.iter().map(ToString::to_string).collect();
             let (version, warnings) = (Some(version.to_string()), Some(warnings));
             Json(Reloaded { result: "applied", version, warnings }).into_response()
         }
-        Ok(ReloadOutcome::Unchanged) => {
+        ReloadOutcome::Unchanged => {
             Json(Reloaded { result: "unchanged", version: None, warnings: None }).into_response()
         }
-        Ok(ReloadOutcome::Refused(errors)) => {
+        ReloadOutcome::Refused(errors) => {
             let detail = "the files do not hold together, and the old configuration stays in force; see `errors`";
             let mut refused = Refused::new(StatusCode::UNPROCESSABLE_ENTITY, "config_refused", detail);
             refused.errors = errors.iter().map(|error| json!(error)).collect();
             refused.into_response()
-        }
-        Err(_) => {
-            Refused::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", "the reload failed").into_response()
         }
     }
 }

@@ -12,6 +12,7 @@ use portcullis_core::ports::Clock;
 use tokio::sync::Notify;
 
 use super::{Followed, Published, Publisher};
+use crate::turns::Turns;
 use crate::world::store::{Applied, Origin, Revision, Revisions, StoreError};
 
 /// From a failed try to the next.
@@ -38,6 +39,11 @@ impl Chronicle {
         let heard = Arc::clone(&changed);
         revisions.hear(move || heard.notify_one());
         Self(Arc::new(Inner { revisions, published, clock, noted, changed }))
+    }
+
+    /// Whose turn it is to do what takes long.
+    pub(crate) fn turns(&self) -> &Turns {
+        self.0.revisions.turns()
     }
 
     /// There may be another configuration in force.

@@ -85,7 +85,7 @@ impl Publisher {
     ) -> Self {
         let (source, seen) = (last.machine.control().source, ArcSwap::from_pointee(Seen::of(&last)));
         let last = Mutex::new(last);
-        let retired = Retired::default();
+        let retired = Retired::new(chronicle.turns().clone());
         let publisher = Self { compiler, published, chronicle, metrics, subscribers, source, last, seen, retired };
         publisher.metrics.reload(true);
         publisher.tell(&publisher.published.load());
@@ -120,12 +120,14 @@ impl Publisher {
     /// Compiles texts as this machine would, and publishes nothing. Blocks.
     pub(crate) fn try_texts(&self, texts: &Texts, text: Text) -> Result<Compiled, Vec<ConfigError>> {
         let machine = self.last().machine.clone();
+        let _turn = self.chronicle.turns().take();
         self.compiler.compile_texts(texts, &machine, text)
     }
 
     /// What [`Self::reload`] would do. Changes nothing, and blocks as long.
     pub(crate) fn rehearse(&self) -> ReloadOutcome {
         let (before, last) = (self.published.load_full(), self.last().clone());
+        let _turn = self.chronicle.turns().take();
         if self.stands(&last) {
             return ReloadOutcome::Unchanged;
         }
@@ -226,6 +228,7 @@ impl Publisher {
 
     fn publish(&self, last: &mut Last) -> ReloadOutcome {
         let before = self.published.load_full();
+        let _turn = self.chronicle.turns().take();
         if self.stands(last) {
             let recovered = !last.errors.is_empty();
             last.errors.clear();

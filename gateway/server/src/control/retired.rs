@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use super::Published;
+use crate::turns::Turns;
 
 /// From a look at what is still used to the next.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -31,15 +32,15 @@ impl InParts for Published {
 pub(super) struct Retired<T> {
     waiting: Mutex<Vec<Arc<T>>>,
     added: Notify,
-}
-
-impl<T> Default for Retired<T> {
-    fn default() -> Self {
-        Self { waiting: Mutex::default(), added: Notify::default() }
-    }
+    turns: Turns,
 }
 
 impl<T: InParts + Send + Sync + 'static> Retired<T> {
+    /// To free one takes long, and its turn.
+    pub(super) fn new(turns: Turns) -> Self {
+        Self { waiting: Mutex::default(), added: Notify::default(), turns }
+    }
+
     /// INVARIANT: it is not published any more, so nobody who does not have it gets it.
     pub(super) fn add(&self, whole: Arc<T>) {
         self.waiting.lock().push(whole);
@@ -54,8 +55,7 @@ impl<T: InParts + Send + Sync + 'static> Retired<T> {
             }
             tokio::time::sleep(AGAIN).await;
             let unused = self.unused();
-            // What takes long is done where it may.
-            let _ = tokio::task::spawn_blocking(move || drop(unused)).await;
+            let _ = self.turns.run(move || drop(unused)).await;
         }
     }
 

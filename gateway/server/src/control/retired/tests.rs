@@ -2,6 +2,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use super::{InParts, Retired};
+use crate::turns::Turns;
 
 struct Whole(Arc<()>);
 
@@ -16,7 +17,7 @@ const LONG: Duration = Duration::from_mins(1);
 /// Time that passes here passes at once, and not while something is being freed.
 #[tokio::test(start_paused = true)]
 async fn each_is_freed_once_neither_it_nor_a_part_of_it_is_used() {
-    let (retired, part) = (Arc::new(Retired::default()), Arc::new(()));
+    let (retired, part) = (Arc::new(Retired::new(Turns::default())), Arc::new(()));
     let freeing = Arc::clone(&retired);
     let freeing = tokio::spawn(async move { freeing.free().await });
     let (one, other) = (Arc::new(Whole(Arc::default())), Arc::new(Whole(Arc::clone(&part))));

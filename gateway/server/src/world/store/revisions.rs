@@ -6,7 +6,6 @@
 mod tests;
 mod texts;
 
-use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -17,11 +16,17 @@ use serde::{Deserialize, Serialize};
 
 use texts::Packed;
 
+use crate::turns::Turns;
+
 use super::{AuditEntry, Changed, Commit, Draft, Expect, Kind, Record, Store, StoreError, TRIES, Write, json, parsed};
 
 /// All revisions. Cheap to clone.
 #[derive(Clone)]
-pub struct Revisions(Arc<dyn Store>);
+pub struct Revisions {
+    store: Arc<dyn Store>,
+    /// Of packing texts, and of whatever else is long.
+    turns: Turns,
+}
 
 /// One configuration that was applied.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -127,12 +132,17 @@ impl Revisions {
     pub const LONGEST_PAGE: u64 = 200;
 
     pub(crate) fn new(store: Arc<dyn Store>) -> Self {
-        Self(store)
+        Self { store, turns: Turns::default() }
+    }
+
+    /// Whose turn it is to do what takes long.
+    pub(crate) fn turns(&self) -> &Turns {
+        &self.turns
     }
 
     /// Tells `hear` whenever another revision may have to be in force.
     pub fn hear(&self, hear: impl Fn() + Send + Sync + 'static) {
-        self.0.hear(Box::new(move |changed| match changed {
+        self.store.hear(Box::new(move |changed| match changed {
             Changed::One(Kind::Meta, id) if **id == *HEAD => hear(),
             Changed::Unknown => hear(),
             Changed::One(..) => {}
@@ -170,7 +180,7 @@ impl Revisions {
         next: impl Fn(&Standing, u64) -> Standing,
     ) -> Result<Revision, StoreError> {
         let hash = applied.texts.hash();
-        let packed = OnceCell::new();
+        let mut packed = None;
         for _ in 0..TRIES {
             let (head, record) = self.head().await?;
             let before = self.show(head.latest).await?;
@@ -180,11 +190,15 @@ impl Revisions {
                     let unchanged = after == head;
                     let expect = record.map_or(Expect::Absent, |record| Expect::Version(record.version));
                     let head = draft(Kind::Meta, HEAD, &after, applied.at)?;
-                    let written = if unchanged { Ok(0) } else { self.0.commit(Commit::put(head, expect)).await };
+                    let written = if unchanged { Ok(0) } else { self.store.commit(Commit::put(head, expect)).await };
                     written.map(|_| before)
                 }
                 before => {
-                    let packed = packed.get_or_init(|| Packed::of(applied.texts)).as_ref();
+                    let packed = match &mut packed {
+                        Some(packed) => packed,
+                        none @ None => none.insert(self.packed(applied.texts).await?),
+                    };
+                    let packed = packed.as_ref();
                     let revision = revision(head.latest + 1, hash, (applied, packed));
                     let next = next(&head, revision.number);
                     self.add(&revision, before.as_ref(), (next, record), (packed, keep)).await.map(|()| revision)
@@ -207,7 +221,7 @@ impl Revisions {
         expected: Option<u64>,
         keep: u64,
     ) -> Result<Result<Revision, Overtaken>, StoreError> {
-        let Some(packed) = Packed::of(applied.texts) else {
+        let Some(packed) = self.packed(applied.texts).await? else {
             return Err(StoreError::Unfit("the texts are too large to be kept"));
         };
         let packed = Some(packed);
@@ -242,12 +256,12 @@ impl Revisions {
 
     /// One of them; `None`: there is none of this number, or none any more.
     pub async fn show(&self, number: u64) -> Result<Option<Revision>, StoreError> {
-        self.0.read(Kind::Revision, &number.to_string()).await?.as_ref().map(parsed).transpose()
+        self.store.read(Kind::Revision, &number.to_string()).await?.as_ref().map(parsed).transpose()
     }
 
     /// Its texts; `None`: they are not kept.
     pub async fn texts(&self, revision: &Revision) -> Result<Option<Texts>, StoreError> {
-        let Some(record) = self.0.read(Kind::RevisionText, &revision.number.to_string()).await? else {
+        let Some(record) = self.store.read(Kind::RevisionText, &revision.number.to_string()).await? else {
             return Ok(None);
         };
         let texts = texts::read(&record, &revision.main)?;
@@ -263,14 +277,21 @@ impl Revisions {
         let end = before.unwrap_or(u64::MAX).min(head.latest + 1);
         let begin = end.saturating_sub(limit.clamp(1, Self::LONGEST_PAGE)).max(head.oldest).max(1);
         let ids: Vec<Arc<str>> = (begin..end).rev().map(|number| number.to_string().into()).collect();
-        let records = self.0.read_all(Kind::Revision, &ids).await?;
+        let records = self.store.read_all(Kind::Revision, &ids).await?;
         let revisions = records.iter().flatten().map(parsed).collect::<Result<_, _>>()?;
         let next = (begin > head.oldest.max(1) && begin < end).then_some(begin);
         Ok(RevisionPage { revisions, next, latest: head.latest })
     }
 
+    /// `None`: they are not within the bounds.
+    async fn packed(&self, texts: &Texts) -> Result<Option<Packed>, StoreError> {
+        let texts = texts.clone();
+        let packed = self.turns.run(move || Packed::of(&texts)).await;
+        packed.map_err(|error| StoreError::Failed(error.to_string()))
+    }
+
     async fn head(&self) -> Result<(Standing, Option<Record>), StoreError> {
-        let record = self.0.read(Kind::Meta, HEAD).await?;
+        let record = self.store.read(Kind::Meta, HEAD).await?;
         let head = record.as_ref().map(parsed).transpose()?.unwrap_or_default();
         Ok((head, record))
     }
@@ -315,7 +336,7 @@ impl Revisions {
             before: before.and_then(Revision::state),
             after: revision.state(),
         };
-        self.0.commit(Commit { writes, audit: Some(entry) }).await.map(|_| ())
+        self.store.commit(Commit { writes, audit: Some(entry) }).await.map(|_| ())
     }
 }
 
