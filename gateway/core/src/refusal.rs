@@ -8,6 +8,7 @@ mod row;
 mod tests;
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
 pub use code::Code;
@@ -26,7 +27,8 @@ pub struct Refusal {
     pub detail: Cow<'static, str>,
     /// For the operator: logs and decision records only.
     pub reason: Cow<'static, str>,
-    pub extra: Option<Box<Extra>>,
+    /// Shared: what was refused is told to the caller and kept for the operator.
+    pub extra: Option<Arc<Extra>>,
 }
 
 /// What only some refusals carry.
@@ -56,7 +58,7 @@ pub struct Extra {
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Guess {
     /// The API key that it names.
-    pub account: Option<std::sync::Arc<str>>,
+    pub account: Option<Arc<str>>,
 }
 
 /// Under which word a challenge is made.
@@ -97,7 +99,7 @@ pub struct Fault {
 #[derive(Clone, Debug, PartialEq)]
 pub struct LimitState {
     /// The policy's name.
-    pub name: std::sync::Arc<str>,
+    pub name: Arc<str>,
     /// `q`: requests per window.
     pub quota: u64,
     /// `w`: the window.
@@ -164,7 +166,7 @@ impl Refusal {
     }
 
     pub fn extra_mut(&mut self) -> &mut Extra {
-        self.extra.get_or_insert_default()
+        Arc::make_mut(self.extra.get_or_insert_default())
     }
 }
 

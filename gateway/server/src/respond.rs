@@ -259,7 +259,9 @@ pub(crate) fn is_navigation(session: &Session, envelope: &Envelope) -> bool {
 
 /// RFC 6750 §3, RFC 9449 §7.1 and RFC 9470 §3, with the metadata pointer of RFC 9728 §5.1.
 fn www_authenticate(challenge: &Challenge, base: &str) -> String {
-    let mut text = String::from(match challenge.scheme {
+    const USUAL: usize = 256;
+    let mut text = String::with_capacity(USUAL);
+    text.push_str(match challenge.scheme {
         Scheme::Bearer => "Bearer realm=\"portcullis\"",
         Scheme::Dpop => "DPoP realm=\"portcullis\", algs=\"ES256 ES384 RS256 PS256 EdDSA\"",
     });

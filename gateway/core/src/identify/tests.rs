@@ -189,7 +189,7 @@ fn each_demand_has_its_outcomes() {
 fn challenges_without_an_error_where_nothing_was_shown() {
     let setting = Setting::new();
     let refusal = setting.ask(&setting.stage(&any(), &["a", "b"]), &[]).unwrap_err();
-    let challenge = refusal.extra.unwrap().challenge.unwrap();
+    let challenge = refusal.extra.unwrap().challenge.clone().unwrap();
     assert_eq!((challenge.error, challenge.scope.as_deref()), (None, Some("a b")));
 }
 
@@ -203,7 +203,7 @@ fn demands_the_scopes_of_the_route() {
     let stage = setting.stage(&any(), &["orders:read", "orders:write"]);
     let refusal = setting.ask(&stage, &[(X_API_KEY, key)]).unwrap_err();
     assert_eq!((refusal.code, refusal.reason.as_ref()), (Code::Forbidden, "the scope `orders:write` is missing"));
-    let challenge = refusal.extra.unwrap().challenge.unwrap();
+    let challenge = refusal.extra.unwrap().challenge.clone().unwrap();
     assert_eq!(
         (challenge.error, challenge.scope.as_deref()),
         (Some("insufficient_scope"), Some("orders:read orders:write"))
@@ -329,7 +329,7 @@ fn a_caller_that_falls_short_is_told_what_would_do() {
     let outcome = |claims| {
         let token = format!("Bearer {}", Signer::usual().token(claims));
         setting.ask(&stage, &[(AUTHORIZATION, &token)]).map(|_| ()).map_err(|refusal| {
-            let challenge = refusal.extra.unwrap().challenge.unwrap();
+            let challenge = refusal.extra.unwrap().challenge.clone().unwrap();
             (refusal.code.name(), challenge.error, challenge.acr_values, challenge.max_age.map(|age| age.as_secs()))
         })
     };

@@ -29,7 +29,7 @@ fn find(table: &Table, request: &str) -> Result<Found, (Code, String)> {
     let [host, method, path] = words[..] else { panic!("{request}") };
     let method = Method::from_bytes(method.as_bytes()).unwrap();
     table.find(host, &method, CanonicalPath::parse(path).unwrap()).map_err(|refusal| {
-        let allow = refusal.extra.map(|extra| extra.allow).unwrap_or_default();
+        let allow = refusal.extra.map(|extra| extra.allow.clone()).unwrap_or_default();
         (refusal.code, allow.iter().map(Method::as_str).collect::<Vec<_>>().join(" "))
     })
 }

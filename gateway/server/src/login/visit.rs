@@ -128,7 +128,7 @@ impl Login {
                 let mut refusal = LoginFailure::TooManyFailures.refusal(over.reason);
                 let extra = refusal.extra_mut();
                 if let Some(of_guard) = over.extra {
-                    (extra.retry_after, extra.limits) = (of_guard.retry_after, of_guard.limits);
+                    (extra.retry_after, extra.limits) = (of_guard.retry_after, of_guard.limits.clone());
                 }
                 Err(refusal)
             }

@@ -101,7 +101,7 @@ fn refuses_methods_nobody_registered() {
         refuses(http2().method(method), Code::MethodNotAllowed);
     }
     http1().method("TRACE").judge(|outcome| {
-        let allow = outcome.unwrap_err().extra.unwrap().allow;
+        let allow = outcome.unwrap_err().extra.unwrap().allow.clone();
         assert!(allow.contains(&Method::GET) && !allow.contains(&Method::TRACE));
     });
     for method in ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "QUERY", "PROPFIND", "VERSION-CONTROL"] {

@@ -46,7 +46,7 @@ fn refuses_bad_keys_in_one_public_text() {
         let refusal = refused(key.text.expose(), &keys);
         assert_eq!((refusal.code, refusal.reason.replace(&key.id, "ID")), (Code::InvalidApiKey, why.to_owned()));
         assert_eq!(refusal.detail, "");
-        assert_eq!(refusal.extra.unwrap().challenge.unwrap().description, "the API key does not verify");
+        assert_eq!(refusal.extra.unwrap().challenge.clone().unwrap().description, "the API key does not verify");
         assert!(keys.used.lock().unwrap().is_empty());
     };
     check(FakeKeys::default(), "the key `ID` is unknown");

@@ -52,7 +52,7 @@ fn ask_in(
 fn check(token: &str, why: &str) {
     let refusal = ask(&bearer(json!({})), token, &FakeKeySets::usual(), now()).unwrap_err();
     assert_eq!((refusal.code, refusal.reason.as_ref()), (Code::InvalidToken, why), "{token}");
-    assert_eq!(refusal.extra.unwrap().challenge.unwrap().error, Some("invalid_token"));
+    assert_eq!(refusal.extra.unwrap().challenge.clone().unwrap().error, Some("invalid_token"));
 }
 
 #[test]

@@ -205,7 +205,7 @@ fn a_route_takes_sessions_of_its_own_providers() {
     let refusal = setting.ask_by(&stage, &Verb::GET, &[("cookie", &cookie(&alice()))]).unwrap_err();
     let extra = refusal.extra.unwrap();
     assert_eq!((refusal.code, extra.ended_session), (Code::AuthenticationRequired, false), "it lives on elsewhere");
-    assert_eq!(extra.login.unwrap().providers, ["other".into()]);
+    assert_eq!(extra.login.clone().unwrap().providers, ["other".into()]);
 
     let jwt = Authenticate::AnyOf(vec![Method::Jwt]);
     for (demands, key) in [
@@ -232,7 +232,7 @@ fn a_weaker_login_is_offered_a_stronger_one() {
     let stage = Identify::compile(&demands, &setting.judges).unwrap();
     let refusal = setting.ask_by(&stage, &Verb::GET, &[("cookie", &cookie(&alice()))]).unwrap_err();
     assert_eq!(refusal.code, Code::InsufficientUserAuthentication);
-    assert_eq!(refusal.extra.unwrap().login.unwrap().acr_values.as_deref(), Some("mfa hw"));
+    assert_eq!(refusal.extra.unwrap().login.clone().unwrap().acr_values.as_deref(), Some("mfa hw"));
 }
 
 #[test]

@@ -255,7 +255,7 @@ fn written(place: &str, style: Value, schema: Value, text: &str, expected: Resul
     };
     let found = rules
         .judge(("/", query), &fields, &params)
-        .map_err(|refusal| refusal.extra.unwrap().errors.into_iter().map(|fault| fault.message).collect::<Vec<_>>());
+        .map_err(|refusal| refusal.extra.unwrap().errors.iter().map(|fault| fault.message.clone()).collect::<Vec<_>>());
     let expected = expected.map_err(|message| vec![message.to_owned()]);
     assert_eq!(found.as_ref().map(|_| ()), expected.as_ref().map(|_| ()), "{place} {style} {text}: {found:?}");
 }

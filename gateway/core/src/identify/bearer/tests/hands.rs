@@ -50,7 +50,7 @@ fn shown(
     match bearer.identify(presented).now_or_never().unwrap() {
         Ok(identity) => identity.principal.subject().to_owned(),
         Err(refusal) => {
-            let challenge = refusal.extra.and_then(|extra| extra.challenge);
+            let challenge = refusal.extra.and_then(|extra| extra.challenge.clone());
             let dpop = challenge.is_some_and(|challenge| challenge.scheme == Scheme::Dpop);
             format!("{}{}", refusal.code.name(), if dpop { " (DPoP)" } else { "" })
         }
