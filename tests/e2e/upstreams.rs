@@ -114,6 +114,38 @@ async fn what_is_about_the_applications_connection_stays_there() {
     assert_eq!(answer.body, b"ok");
 }
 
+/// HTTP/1.0 knows no chunks (RFC 9112 §6.1). A body of the request that streams goes another way through the gateway than none.
+#[tokio::test(flavor = "multi_thread")]
+async fn each_client_gets_an_answer_in_a_version_that_it_knows() {
+    let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n";
+    for answer in [chunked, "HTTP/1.0 200 OK\r\n\r\nok"] {
+        let target = RawUpstream::closing(answer).await;
+        let site = on(&[target.url()], "").await;
+        for (version, body) in [("1.0", "\r\nok"), ("1.1", "\r\n2\r\nok\r\n0\r\n\r\n")] {
+            for (method, sent) in [("GET", "\r\n"), ("POST", "Content-Length: 2\r\n\r\nhi")] {
+                let mut raw = site.raw().await;
+                let asked = format!("{method} / HTTP/{version}\r\nHost: app.test\r\nConnection: close\r\n{sent}");
+                raw.send(asked).await.unwrap();
+                let (bytes, ended) = raw.rest(portcullis_tests::PATIENCE).await;
+                let text = String::from_utf8(bytes).unwrap();
+                let shown = format!("{method} {version} {answer:?}: {text}");
+                assert_eq!(ended, Ended::Closed, "{shown}");
+                assert!(text.starts_with("HTTP/1.1 200 ") && text.ends_with(&format!("\r\n{body}")), "{shown}");
+                let coded = text.to_ascii_lowercase().contains("transfer-encoding");
+                assert_eq!(coded, version == "1.1", "{shown}");
+                assert!(text.contains("\r\nConnection: close\r\n"), "{shown}");
+            }
+        }
+    }
+    // And where it would keep the connection.
+    let target = RawUpstream::keeping(chunked).await;
+    let site = on(&[target.url()], "").await;
+    let mut raw = site.raw().await;
+    raw.send("GET / HTTP/1.0\r\nHost: app.test\r\nConnection: keep-alive\r\n\r\n").await.unwrap();
+    let (bytes, ended) = raw.rest(portcullis_tests::PATIENCE).await;
+    assert_eq!((ended, String::from_utf8(bytes).unwrap().contains("\r\nConnection: close\r\n")), (Ended::Closed, true));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn interim_answers_are_passed_on_to_those_who_know_them_and_end_somewhere() {
     let interim = "HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n";

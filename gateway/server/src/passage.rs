@@ -297,8 +297,9 @@ impl Passage {
     }
 
     /// The head of an answer on its way to the client.
-    fn answer_head(&self, session: &Session, head: &mut ResponseHeader, ctx: &mut Ctx) -> Result<()> {
+    fn answer_head(&self, session: &mut Session, head: &mut ResponseHeader, ctx: &mut Ctx) -> Result<()> {
         outgoing::answer(session, head, ctx)?;
+        outgoing::understood(session, head);
         answered::head(session, head, ctx, &self.shared)?;
         spans::lease(head, ctx, &self.shared);
         Ok(())

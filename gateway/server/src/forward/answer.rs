@@ -13,6 +13,8 @@ pub(crate) const MOST_INTERIM: u32 = 64;
 /// Fields about one connection (RFC 9110 §7.6.1), whether `Connection` names them or not.
 const ABOUT_THE_CONNECTION: [HeaderName; 3] =
     [HeaderName::from_static("keep-alive"), HeaderName::from_static("proxy-connection"), header::UPGRADE];
+/// What only a proxy says, to whoever asked it (RFC 9110 §11.7).
+const OF_A_PROXY: [HeaderName; 2] = [header::PROXY_AUTHENTICATE, HeaderName::from_static("proxy-authentication-info")];
 
 /// Whether the client, on this route, asked to leave HTTP.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -52,11 +54,14 @@ fn one_length(status: StatusCode, headers: &mut HeaderMap) -> Result<(), &'stati
         return Ok(());
     }
     let mut lengths = headers.get_all(header::CONTENT_LENGTH).iter();
-    let (Some(length), Some(_)) = (lengths.next(), lengths.next()) else { return Ok(()) };
-    // Pingora has refused those that differ.
-    let length = length.clone();
-    headers.remove(header::CONTENT_LENGTH);
-    headers.insert(header::CONTENT_LENGTH, length);
+    let Some(length) = lengths.next() else { return Ok(()) };
+    let several = lengths.next().is_some() || length.as_bytes().contains(&b',');
+    if several {
+        // Pingora has refused those that differ (RFC 9110 §8.6).
+        let first = length.as_bytes().split(|byte| *byte == b',').next().unwrap_or_default();
+        let length = HeaderValue::from_bytes(first.trim_ascii()).map_err(|_| "its `Content-Length` is no number")?;
+        headers.insert(header::CONTENT_LENGTH, length);
+    }
     Ok(())
 }
 
@@ -66,7 +71,7 @@ fn strip_connection(headers: &mut HeaderMap) {
     let names = lines.filter_map(|line| line.to_str().ok()).flat_map(|line| line.split(','));
     let named: Vec<HeaderName> =
         names.filter_map(|name| name.trim().parse().ok()).filter(|name| !kept.contains(name)).collect();
-    for name in named.iter().chain(&ABOUT_THE_CONNECTION) {
+    for name in named.iter().chain(&ABOUT_THE_CONNECTION).chain(&OF_A_PROXY) {
         headers.remove(name);
     }
 }

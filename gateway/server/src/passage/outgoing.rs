@@ -271,6 +271,17 @@ pub(super) fn answer(session: &Session, head: &mut ResponseHeader, ctx: &mut Ctx
     cleaned.map_err(|why| Error::explain(ErrorType::InvalidHTTPHeader, why).into_up())
 }
 
+/// An answer in our version of HTTP (RFC 9110 §2.5), in a form that the client's version knows: HTTP/1.0 has no chunks
+/// (RFC 9112 §6.1), so what has no length ends with the connection there.
+pub(super) fn understood(session: &mut Session, head: &mut ResponseHeader) {
+    if head.version < Version::HTTP_11 {
+        head.set_version(Version::HTTP_11);
+    }
+    if session.req_header().version == Version::HTTP_10 && head.remove_header(&header::TRANSFER_ENCODING).is_some() {
+        session.set_keepalive(None);
+    }
+}
+
 /// Whether another head follows this one.
 pub(super) fn is_interim(head: &ResponseHeader) -> bool {
     head.status.is_informational() && head.status != StatusCode::SWITCHING_PROTOCOLS
