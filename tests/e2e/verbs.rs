@@ -107,8 +107,24 @@ async fn a_configuration_that_is_not_there_ends_with_2_and_is_named() {
         let ran = binary::run(empty.path(), arguments).await;
         assert_eq!((ran.code, ran.stdout.as_str()), (Some(2), ""), "{arguments:?}");
         assert!(ran.stderr.contains("config/portcullis.toml"), "{arguments:?}: {}", ran.stderr);
+        assert!(ran.stderr.contains("portcullis init"), "{arguments:?}: {}", ran.stderr);
     }
     assert_eq!(std::fs::read_dir(empty.path()).unwrap().count(), 0, "nothing was made");
+}
+
+/// `portcullis … | head`.
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_stops_listening_has_heard_enough() {
+    let verbs: [&[&str]; 5] =
+        [&["version"], &["schema"], &["route", "GET", "/api/orders"], &["policy", "check"], &["policy", "matrix"]];
+    for arguments in verbs {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut command = tokio::process::Command::new(binary::path());
+        let output = command.current_dir(project()).args(arguments).stdout(writer).output().await.unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.code() == Some(0) && !said.contains("panicked"), "{arguments:?}: {output:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,6 +2,13 @@
 //!
 //! Results go to stdout, talk to stderr. Exit 0: fine. 1: a finding. 2: wrong usage or configuration.
 
+/// One line on stdout, as [`say`].
+macro_rules! say_line {
+    ($($text:tt)*) => {
+        $crate::cli::say(&format!("{}\n", format_args!($($text)*)))
+    };
+}
+
 mod admin_client;
 mod audit;
 mod backups;
@@ -139,8 +146,8 @@ pub fn main() -> ExitCode {
         }
         Verb::Version => {
             match cli.format {
-                Format::Text => println!("portcullis {}", env!("CARGO_PKG_VERSION")),
-                Format::Json => println!("{}", serde_json::json!({ "version": env!("CARGO_PKG_VERSION") })),
+                Format::Text => say_line!("portcullis {}", env!("CARGO_PKG_VERSION")),
+                Format::Json => say_line!("{}", serde_json::json!({ "version": env!("CARGO_PKG_VERSION") })),
             }
             FINE
         }
@@ -162,6 +169,11 @@ pub(crate) fn runtime(threads: usize) -> Result<tokio::runtime::Runtime, String>
 fn say(text: &str) {
     use std::io::Write as _;
     let _ = std::io::stdout().write_all(text.as_bytes());
+}
+
+/// `1 policy`, `2 policies`.
+fn counted(count: usize, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
 }
 
 /// Tells the operator what was wrong.

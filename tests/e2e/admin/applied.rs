@@ -319,7 +319,7 @@ async fn the_command_line_applies_and_rolls_back() {
     std::fs::rename(site.files.path("policies"), site.files.path("elsewhere")).unwrap();
     let right = portcullis_tests::binary::run(site.files.root(), &["check", "--offline"]).await;
     std::fs::rename(site.files.path("elsewhere"), site.files.path("policies")).unwrap();
-    let summary = "config/portcullis.toml: revision 1 of the store: 1 routes, 1 policies";
+    let summary = "config/portcullis.toml: revision 1 of the store: 1 route, 1 policy";
     assert!(right.code == Some(0) && right.stdout.contains(summary), "{right:#?}");
     // The files it sends are those of `config/client.toml`, which is no main file of the gateway.
     let refused = ask(&["config", "apply"]).await;

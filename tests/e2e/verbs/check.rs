@@ -35,7 +35,7 @@ async fn a_sound_configuration_is_summed_up_and_nothing_is_made() {
     state(ground.folder.path(), &mut after);
     assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""));
     let (summary, version) = ran.stdout.split_once("; version ").unwrap();
-    assert_eq!(summary, "config/portcullis.toml: 1 routes, 1 policies, 1 upstreams");
+    assert_eq!(summary, "config/portcullis.toml: 1 route, 1 policy, 1 upstream");
     assert_eq!(version.trim().len(), 16, "{version}");
     assert_eq!(before, after, "`check` changes nothing");
 }

@@ -148,11 +148,16 @@ async fn health_is_0_while_it_runs_and_1_when_it_is_down() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn health_asks_the_gateway_and_not_the_files_that_were_broken_since() {
+async fn verbs_ask_the_gateway_and_not_the_files_that_were_broken_since() {
     let site = site().await;
     let sound = site.files.read("config/client.toml");
-    for broken in [format!("{sound}\n[[routes]]\nnme = 1\n"), sound.replace("upstream = \"app\"", "upstream = \"ap\"")]
-    {
+    for broken in [
+        format!("{sound}\n[[routes]]\nnme = 1\n"),
+        sound.replace("upstream = \"app\"", "upstream = \"ap\""),
+        // Not even TOML.
+        format!("{sound}\n[[routes]\nname = \"a\n"),
+        format!("{sound}\n[providers.a]\nissuer = \"${{NOT_SET_HERE}}\"\n"),
+    ] {
         assert_ne!(broken, sound);
         site.files.write("config/client.toml", broken);
         let ran = ask(&site, &["health"]).await;
@@ -163,12 +168,18 @@ async fn health_asks_the_gateway_and_not_the_files_that_were_broken_since() {
         let told = ask(&site, &["health", "--format", "json"]).await.json();
         assert_eq!(told["ready"], true);
         assert!(!told["config_errors"].as_array().unwrap().is_empty());
+        let ran = ask(&site, &["keys", "list", "--format", "json"]).await;
+        assert_eq!((ran.code, &ran.json()["items"]), (Some(0), &json!([])), "{ran:#?}");
+        assert!(ran.stderr.starts_with("warning: the files of `config/client.toml` are at fault, "), "{}", ran.stderr);
     }
-    // Not even TOML: the gateway is looked for where one is by default.
+    // Nothing is left of it: the gateway is looked for where one is by default, and shown no key.
     site.files.write("config/client.toml", "[server");
     let ran = ask(&site, &["health"]).await;
     assert_eq!(ran.code, Some(1), "{ran:#?}");
     assert!(ran.stderr.contains("so it was looked for by defaults"), "{}", ran.stderr);
+    let ran = ask(&site, &["keys", "list"]).await;
+    assert_eq!(ran.code, Some(2), "{ran:#?}");
+    assert!(ran.stderr.starts_with("config/client.toml:1:"), "{}", ran.stderr);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -86,15 +86,17 @@ pub struct Doorway {
     pub errors: Vec<ConfigError>,
 }
 
-/// Reads of the configuration what says where its gateway is. A section that cannot be read counts as not written.
+/// Reads of the configuration what says where its gateway is, around faults of syntax too. A section that cannot be read
+/// counts as not written.
 pub fn doorway(entry: &Path, source: &dyn Source) -> Doorway {
-    let (draft, root, errors) = match Desk::open(entry, source, Terms::Own) {
+    let (draft, root, errors) = match Desk::open_torn(entry, source) {
         Ok(mut desk) => {
+            let torn = desk.torn.then(|| std::mem::take(&mut desk.findings));
             include::read_all(&mut desk);
             let draft = Draft::make(&mut desk);
             let Desk { root, spans, mut findings, .. } = desk;
             cross::check(&draft, &spans, &mut findings);
-            (Some(draft), root, findings.into_errors(&spans))
+            (Some(draft), root, torn.unwrap_or(findings).into_errors(&spans))
         }
         Err(errors) => (None, files::root_of(entry), errors),
     };

@@ -28,6 +28,8 @@ pub(super) struct Bodies {
     rules: Vec<Rule>,
     codings: Vec<ContentCoding>,
     ratio: u32,
+    /// What a caller is told whose body is of no such type.
+    welcome: String,
 }
 
 #[derive(Debug)]
@@ -97,7 +99,9 @@ impl Bodies {
             }
         }
         if faults.is_empty() {
-            Ok(Self { rules, codings: route.content_encodings.clone(), ratio: limits.ratio })
+            let codings = route.content_encodings.clone();
+            let welcome = welcome(&rules, &codings);
+            Ok(Self { rules, codings, ratio: limits.ratio, welcome })
         } else {
             Err(faults)
         }
@@ -117,8 +121,7 @@ impl Bodies {
     /// # Errors
     /// 415 where no rule takes the media type, or the coding is not welcome.
     pub(super) fn want(&self, headers: &HeaderMap) -> Result<Wanted, Refusal> {
-        coding::declared(headers, &self.codings)?;
-        let (rule, _) = self.rule(headers)?;
+        let (rule, ..) = self.of_head(headers)?;
         Ok(match rule.judge {
             Judge::Form(_) | Judge::Json(_) | Judge::Multipart(_) => Wanted::Held,
             Judge::Unread => Wanted::Unread,
@@ -135,8 +138,7 @@ impl Bodies {
     /// # Errors
     /// 413, 415, 400 or 422; see [`super::Validate::body`].
     pub(super) fn judge(&self, headers: &HeaderMap, bytes: &[u8], most: u64) -> Result<Judged, Refusal> {
-        let coding = coding::declared(headers, &self.codings)?;
-        let (rule, kind) = self.rule(headers)?;
+        let (rule, kind, coding) = self.of_head(headers)?;
         if let Judge::Unread = rule.judge {
             return Ok(Judged::default());
         }
@@ -151,12 +153,38 @@ impl Bodies {
         Ok(Judged { value, plain })
     }
 
+    /// The rule of a body, its type and its coding.
+    fn of_head(&self, headers: &HeaderMap) -> Result<(&Rule, ContentType, Option<ContentCoding>), Refusal> {
+        let coding = coding::declared(headers, &self.codings);
+        let found = coding.and_then(|coding| self.rule(headers).map(|(rule, kind)| (rule, kind, coding)));
+        found.map_err(|refusal| refusal.detail(self.welcome.clone()))
+    }
+
     fn rule(&self, headers: &HeaderMap) -> Result<(&Rule, ContentType), Refusal> {
         let kind = ContentType::of(headers)?;
         let rule = self.rules.iter().find(|rule| rule.media.holds(&kind.essence)).ok_or_else(not_welcome)?;
         match rule.judge {
             Judge::Form(_) | Judge::Json(_) | Judge::Multipart(_) => Ok((rule, kind.in_utf8()?)),
             Judge::Unread => Ok((rule, kind)),
+        }
+    }
+}
+
+/// Which bodies are taken, in words.
+fn welcome(rules: &[Rule], codings: &[ContentCoding]) -> String {
+    let kinds: Vec<String> = rules.iter().map(|rule| rule.media.to_string()).collect();
+    let coded = match codings.iter().map(|coding| coding.name()).collect::<Vec<_>>().join(" or in ") {
+        none if none.is_empty() => "without a content coding".to_owned(),
+        coded => format!("plain or in {coded}"),
+    };
+    format!("The body must be of {}, text in UTF-8, {coded}.", kinds.join(" or "))
+}
+
+impl std::fmt::Display for Media {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Json(types) => types.fmt(f),
+            Self::Range(range) => range.fmt(f),
         }
     }
 }

@@ -196,6 +196,16 @@ pub enum ContentCoding {
     Gzip,
 }
 
+impl ContentCoding {
+    /// As it is registered.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Deflate => "deflate",
+            Self::Gzip => "gzip",
+        }
+    }
+}
+
 /// What the application may answer on a route. Where answers are judged, the application is not told which content
 /// codings and ranges the client would take, so that it answers plain and whole.
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize, Validate)]

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod tests;
 
+use std::fmt;
+
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 
@@ -53,6 +55,15 @@ impl MediaTypes {
 
     pub(super) fn hold(&self, essence: &str) -> bool {
         if self.named.is_empty() { is_json(essence) } else { self.named.iter().any(|named| named == essence) }
+    }
+}
+
+impl fmt::Display for MediaTypes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.named.as_slice() {
+            [] => f.write_str("application/json or application/*+json"),
+            named => f.write_str(&named.join(" or ")),
+        }
     }
 }
 
@@ -154,6 +165,16 @@ impl Range {
         match self {
             Self::Any | Self::Under(_) => false,
             Self::Named(named) => is_json(named) || named.strip_suffix("+json").is_some_and(is_essence),
+        }
+    }
+}
+
+impl fmt::Display for Range {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Any => f.write_str("any media type"),
+            Self::Named(named) => f.write_str(named),
+            Self::Under(kind) => write!(f, "{kind}*"),
         }
     }
 }

@@ -7,7 +7,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use portcullis_core::config::{CertificateConfig, ConfigError, Doorway, Source as _, doorway, load, render};
+use portcullis_core::config::{CertificateConfig, ConfigError, Doorway, Source as _, doorway, render};
 use reqwest::StatusCode;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
@@ -44,23 +44,29 @@ enum Shows {
 }
 
 impl AdminClient {
-    /// Reads the configuration for the address, the certificate and the key's place. Policies do not matter here: keys
-    /// can be revoked while they are at fault.
+    /// Reads the configuration for the address, the certificate and the key's place. Neither policies nor faults of the
+    /// files matter beyond that: a gateway that runs goes on without them, and a key may have to be revoked now.
     pub(super) fn reach(reach: &Reach) -> Result<Self, String> {
         let disk = Disk::default();
         let named = reach.credential.named()?;
         let own = reach.credential.certificate.certificate.as_deref().map(Own::read).transpose()?;
-        let loaded = load(&reach.config.config, &disk).map_err(|errors| render(&errors).trim_end().to_owned())?;
-        let address = loaded.config.server.admin.address();
+        let Doorway { server, tls, store, root, errors } = doorway(&reach.config.config, &disk);
+        let address = server.admin.address();
         let address = reachable(address.ok_or("`server.admin` is off, so nothing can be managed")?);
         let mut leaves = Vec::new();
-        for pair in &loaded.config.tls.certificates {
-            let path = loaded.from_root(&pair.cert);
+        for pair in &tls.certificates {
+            let path = root.join(&pair.cert);
             let pem = disk.read(&path).map_err(|fault| format!("`{}` {fault}", path.display()))?;
             let leaf = CertificateDer::pem_slice_iter(&pem).next().and_then(Result::ok);
             leaves.push(leaf.ok_or_else(|| format!("`{}` holds no certificate in PEM", path.display()))?);
         }
-        let key_file = key_file::place(&loaded.config.store.folder(&loaded.root));
+        // Nothing is shown to a gateway that no certificate of its own tells from another.
+        match errors.as_slice() {
+            [] => {}
+            faults if leaves.is_empty() => return Err(render(faults).trim_end().to_owned()),
+            [first, ..] => eprintln!("{}", at_fault(&reach.config.config, GOES_ON, first)),
+        }
+        let key_file = key_file::place(&store.folder(&root));
         let shows = match (named.or_else(|| std::env::var("PORTCULLIS_ADMIN_KEY").ok()), &own) {
             (Some(key), _) => Shows::Key(key),
             (None, Some(_)) => Shows::Certificate,
@@ -238,6 +244,15 @@ impl Ask {
     pub(super) fn get(target: &str) -> Self {
         Self::new(reqwest::Method::GET, target, None)
     }
+}
+
+/// What files that are at fault mean for a gateway that runs.
+pub(super) const GOES_ON: &str = "and the gateway goes on with what it had";
+
+/// The files of a configuration are at fault; `so` says what that means here.
+pub(super) fn at_fault(config: &Path, so: &str, first: &ConfigError) -> String {
+    let config = config.display();
+    format!("warning: the files of `{config}` are at fault, {so}: {}: {}", first.location(), first.message)
 }
 
 /// Where the admin listener is, as far as the files still say.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::{ConfigArg, FINE, Format, WRONG};
+use super::{ConfigArg, FINE, Format, WRONG, counted};
 use crate::control::{Compiled, Compiler};
 use crate::world::Tickets;
 use crate::world::clock::SystemClock;
@@ -55,16 +55,16 @@ pub(super) fn check(args: &Args, format: Format) -> u8 {
         Format::Text => {
             tell(&findings, &left_out);
             let of = revision.map_or_else(String::new, |number| format!(" revision {number} of the store:"));
-            println!(
-                "{}:{of} {} routes, {} policies, {} upstreams; version {}",
+            say_line!(
+                "{}:{of} {}, {}, {}; version {}",
                 args.config.config.display(),
-                snapshot.routes().count(),
-                snapshot.policies().ids().count(),
-                published.peers.upstreams.len(),
+                counted(snapshot.routes().count(), "route", "routes"),
+                counted(snapshot.policies().ids().count(), "policy", "policies"),
+                counted(published.peers.upstreams.len(), "upstream", "upstreams"),
                 snapshot.version
             );
         }
-        Format::Json => println!(
+        Format::Json => say_line!(
             "{}",
             json!({
                 "ok": true, "version": &*snapshot.version, "revision": revision, "warnings": findings,
@@ -77,10 +77,10 @@ pub(super) fn check(args: &Args, format: Format) -> u8 {
 
 fn tell(findings: &[String], left_out: &[String]) {
     for finding in findings {
-        println!("warning: {finding}");
+        say_line!("warning: {finding}");
     }
     for what in left_out {
-        println!("left out: {what}");
+        say_line!("left out: {what}");
     }
 }
 
@@ -89,9 +89,9 @@ fn tell_of_the_machine(args: &Args, format: Format, findings: &[String], left_ou
     match format {
         Format::Text => {
             tell(findings, left_out);
-            println!("{}: what belongs to this machine is right", args.config.config.display());
+            say_line!("{}: what belongs to this machine is right", args.config.config.display());
         }
-        Format::Json => println!(
+        Format::Json => say_line!(
             "{}",
             json!({ "ok": true, "version": null, "revision": null, "warnings": findings, "left_out": left_out })
         ),
@@ -102,7 +102,7 @@ fn tell_of_the_machine(args: &Args, format: Format, findings: &[String], left_ou
 fn wrong(errors: &[ConfigError], format: Format) -> u8 {
     match format {
         Format::Text => eprint!("{}", render(errors)),
-        Format::Json => println!("{}", json!({ "ok": false, "errors": errors })),
+        Format::Json => say_line!("{}", json!({ "ok": false, "errors": errors })),
     }
     WRONG
 }

@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use super::run::Told;
-use super::{FINE, complain, runtime};
+use super::{FINE, complain, runtime, say};
 use crate::app::{Gateway, Options};
 use crate::demo::idp::{LocalIdp, Person, Settings};
 use crate::demo::{app, shipped};
@@ -174,7 +174,7 @@ async fn perform(args: &Args, data: &Path, told: &mut Told) -> Result<(), String
         write_ready(file, &scene).map_err(|error| format!("`{}` cannot be written: {error}", file.display()))?;
     }
     if !args.quiet {
-        print!("{}", screen::first(&scene, &tricks));
+        say(&screen::first(&scene, &tricks));
     }
     told.until_stop().await;
     if !args.quiet {

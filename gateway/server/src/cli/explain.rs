@@ -63,7 +63,7 @@ fn ask(reach: &Reach, path: &str, format: Format, words: fn(&Value) -> String) -
     match runtime.block_on(client.call(&Ask::get(path))) {
         Ok(value) => {
             match format {
-                Format::Json => println!("{value:#}"),
+                Format::Json => say_line!("{value:#}"),
                 Format::Text => say(&words(&value)),
             }
             FINE

@@ -5,7 +5,7 @@
 
 use serde_json::json;
 
-use super::admin_client::{self, CertificateArg, Unready};
+use super::admin_client::{self, CertificateArg, GOES_ON, Unready, at_fault};
 use super::{ConfigArg, FINDING, FINE, Format, complain, runtime};
 
 #[derive(Debug, clap::Args)]
@@ -34,21 +34,12 @@ pub(super) fn health(args: &Args, format: Format) -> u8 {
         eprintln!("{problem}");
     }
     if let Some(first) = door.errors.first() {
-        eprintln!(
-            "warning: the files of `{}` are at fault, {}: {}: {}",
-            args.config.config.display(),
-            if answer.is_ok() {
-                "and the gateway goes on with what it had"
-            } else {
-                "so it was looked for by defaults"
-            },
-            first.location(),
-            first.message
-        );
+        let so = if answer.is_ok() { GOES_ON } else { "so it was looked for by defaults" };
+        eprintln!("{}", at_fault(&args.config.config, so, first));
     }
     if format == Format::Json {
         let errors: Vec<String> = door.errors.iter().map(ToString::to_string).collect();
-        println!("{}", json!({ "ready": answer.is_ok(), "problem": problem, "config_errors": errors }));
+        say_line!("{}", json!({ "ready": answer.is_ok(), "problem": problem, "config_errors": errors }));
     }
     if answer.is_ok() { FINE } else { FINDING }
 }

@@ -100,7 +100,7 @@ async fn serve(args: Args) -> Result<(), String> {
     let folder = data_folder(Some(&args.data_dir))?;
     let settings = settings(args, &issuer)?;
     let idp = LocalIdp::open(&folder.path, settings, clock).map_err(|error| error.to_string())?;
-    println!("{issuer}");
+    say_line!("{issuer}");
     idp.serve(listener, async move { told.until_stop().await }).await.map_err(|error| error.to_string())
 }
 

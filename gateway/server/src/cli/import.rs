@@ -119,15 +119,15 @@ fn report(imported: &Imported, wishes: &Wishes, written: &Written, findings: &[S
     match format {
         Format::Text => {
             for note in &imported.notes {
-                println!("note: `{}` (#{}): {}", note.operation, note.at, note.message);
+                say_line!("note: `{}` (#{}): {}", note.operation, note.at, note.message);
             }
             for finding in findings {
-                println!("{finding}");
+                say_line!("{finding}");
             }
             for path in &written.files {
-                println!("wrote {path}");
+                say_line!("wrote {path}");
             }
-            println!(
+            say_line!(
                 "{}: {} operations, {} routes, {} notes",
                 wishes.name,
                 imported.operations.len() + imported.refused.len(),
@@ -141,7 +141,7 @@ fn report(imported: &Imported, wishes: &Wishes, written: &Written, findings: &[S
                 .iter()
                 .map(|note| json!({ "operation": note.operation, "at": note.at, "message": note.message }))
                 .collect();
-            println!(
+            say_line!(
                 "{}",
                 json!({ "name": wishes.name, "routes": imported.operations.len(), "notes": notes,
                     "findings": findings, "written": written.files })
@@ -181,13 +181,13 @@ fn check(project: &Project, imported: &Imported, artefacts: &Artefacts, format: 
     match format {
         Format::Text => {
             for finding in &unique {
-                println!("{finding}");
+                say_line!("{finding}");
             }
             if unique.is_empty() {
-                println!("{}: {} operations, all in step", artefacts.name, artefacts.operations.len());
+                say_line!("{}: {} operations, all in step", artefacts.name, artefacts.operations.len());
             }
         }
-        Format::Json => println!("{}", json!({ "ok": unique.is_empty(), "findings": unique })),
+        Format::Json => say_line!("{}", json!({ "ok": unique.is_empty(), "findings": unique })),
     }
     if unique.is_empty() { FINE } else { FINDING }
 }

@@ -140,18 +140,18 @@ fn begin(args: &Args) -> Result<u8, String> {
         let artefacts = Artefacts::of(&imported, &wishes);
         project.write(&artefacts, &project.elsewhere(&artefacts))?;
         for note in imported.refused.iter().chain(&imported.notes) {
-            println!("note: `{}` (#{}): {}", note.operation, note.at, note.message);
+            say_line!("note: `{}` (#{}): {}", note.operation, note.at, note.message);
         }
-        println!("{}: {} routes", wishes.name, imported.operations.len());
+        say_line!("{}: {} routes", wishes.name, imported.operations.len());
     }
     if let Err(errors) = snapshot::compile(&entry, &Disk::default()) {
         eprint!("{}", render(&errors));
         return Ok(WRONG);
     }
-    println!("In front of {upstream}. Next:\n");
-    println!("  portcullis check");
-    println!("  portcullis run");
-    println!("  portcullis keys create --name me --owner me@example.com --role {role}");
+    say_line!("In front of {upstream}. Next:\n");
+    say_line!("  portcullis check");
+    say_line!("  portcullis run");
+    say_line!("  portcullis keys create --name me --owner me@example.com --role {role}");
     Ok(FINE)
 }
 

@@ -254,14 +254,14 @@ fn key_id(text: &str) -> Result<String, String> {
 
 fn print(verb: &Verb, value: &Value, format: Format) {
     if format == Format::Json {
-        println!("{value:#}");
+        say_line!("{value:#}");
         return;
     }
     let text = |value: &Value, name: &str| value.get(name).and_then(Value::as_str).unwrap_or("-").to_owned();
     match verb {
         Verb::Create { change, secret_file, .. } | Verb::Rotate { change, secret_file, .. } => {
             match (change.dry_run, secret_file) {
-                (true, _) => println!("{value:#}"),
+                (true, _) => say_line!("{value:#}"),
                 (false, Some(file)) => {
                     eprintln!("the secret of key {} is in `{}`, and nowhere else", text(value, "id"), file.display());
                 }
@@ -274,16 +274,16 @@ fn print(verb: &Verb, value: &Value, format: Format) {
                         _ => "is made".to_owned(),
                     };
                     eprintln!("key {} {made}; this is the only time it is shown:", text(value, "id"));
-                    println!("{}", text(value, "secret"));
+                    say_line!("{}", text(value, "secret"));
                 }
             }
         }
         Verb::List { .. } => {
             for key in value.get("items").and_then(Value::as_array).into_iter().flatten() {
                 let state = text(key, "state");
-                println!("{}  {:8}  {:20}  {}", text(key, "id"), state, text(key, "name"), text(key, "owner"));
+                say_line!("{}  {:8}  {:20}  {}", text(key, "id"), state, text(key, "name"), text(key, "owner"));
             }
         }
-        Verb::Show { .. } | Verb::Patch { .. } | Verb::Revoke { .. } | Verb::Scan(_) => println!("{value:#}"),
+        Verb::Show { .. } | Verb::Patch { .. } | Verb::Revoke { .. } | Verb::Scan(_) => say_line!("{value:#}"),
     }
 }

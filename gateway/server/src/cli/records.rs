@@ -107,8 +107,8 @@ pub(super) fn store(args: StoreArgs, format: Format) -> u8 {
         to.close().await;
         let (records, rows, head) = (moved.records, moved.audit.seq, STANDARD.encode(moved.audit.hash));
         match format {
-            Format::Text => println!("{named} holds {records} records and {rows} rows of the audit log, head {head}"),
-            Format::Json => println!(
+            Format::Text => say_line!("{named} holds {records} records and {rows} rows of the audit log, head {head}"),
+            Format::Json => say_line!(
                 "{}",
                 json!({ "records": records, "sha256": STANDARD.encode(moved.hash), "audit_rows": rows, "audit_head": head })
             ),
@@ -124,7 +124,7 @@ pub(super) fn admin(args: AdminArgs) -> u8 {
         let stored = Stored::open(place.open().await?).await.map_err(|error| error.to_string())?;
         let now = SystemClock::start().now().wall;
         let file = key_file::reset(&stored.admin_key, &place.config.folder(&place.root), now).await?;
-        println!("{}", file.display());
+        say_line!("{}", file.display());
         Ok(FINE)
     })
 }
@@ -224,8 +224,8 @@ pub(super) fn told(verdict: AuditVerdict, format: Format) -> u8 {
         }
     };
     match format {
-        Format::Text => println!("{text}"),
-        Format::Json => println!("{value}"),
+        Format::Text => say_line!("{text}"),
+        Format::Json => say_line!("{value}"),
     }
     code
 }

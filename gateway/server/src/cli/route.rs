@@ -41,20 +41,23 @@ pub(super) fn route(args: &Args, format: Format) -> u8 {
         Format::Text => {
             match (winner, refusal) {
                 (Some(rules), _) => {
-                    println!("{}  ({})", rules.name, rules.pattern);
+                    say_line!("{}  ({})", rules.name, rules.pattern);
                     for (what, value) in demands(rules, snapshot.written(&rules.name)) {
-                        println!("  {what:<14}{value}");
+                        say_line!("  {what:<14}{value}");
                     }
                 }
                 (None, Some(refusal)) => {
-                    println!("{} {}: {}", refusal.code.status().as_u16(), refusal.code.name(), refusal.reason);
+                    say_line!("{} {}: {}", refusal.code.status().as_u16(), refusal.code.name(), refusal.reason);
                 }
                 (None, None) => {}
             }
             for candidate in &explained.candidates {
-                println!(
+                say_line!(
                     "  {} {} (host {}): {}",
-                    candidate.methods, candidate.template, candidate.host, candidate.verdict
+                    candidate.methods,
+                    candidate.template,
+                    candidate.host,
+                    candidate.verdict
                 );
             }
         }
@@ -64,7 +67,7 @@ pub(super) fn route(args: &Args, format: Format) -> u8 {
                 .iter()
                 .map(|c| json!({ "route": &*c.name, "methods": c.methods, "path": c.template, "host": c.host, "verdict": c.verdict.to_string() }))
                 .collect();
-            println!(
+            say_line!(
                 "{}",
                 json!({
                     "route": winner.map(|rules| &*rules.name),

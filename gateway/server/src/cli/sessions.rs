@@ -99,7 +99,7 @@ fn session_id(text: &str) -> Result<String, String> {
 
 fn print(verb: &Verb, value: &Value, format: Format) {
     if format == Format::Json {
-        println!("{value:#}");
+        say_line!("{value:#}");
         return;
     }
     let text = |value: &Value, name: &str| value.get(name).and_then(Value::as_str).unwrap_or("-").to_owned();
@@ -107,10 +107,10 @@ fn print(verb: &Verb, value: &Value, format: Format) {
         Verb::List { .. } => {
             for session in value.get("items").and_then(Value::as_array).into_iter().flatten() {
                 let (id, user) = (text(session, "id"), text(session, "user"));
-                println!("{id}  {user:32}  {:15}  {}", text(session, "address"), text(session, "agent"));
+                say_line!("{id}  {user:32}  {:15}  {}", text(session, "address"), text(session, "agent"));
             }
         }
-        Verb::Revoke { which: Which { id: Some(_), .. }, .. } => println!("ended: 1"),
-        Verb::Revoke { .. } => println!("ended: {}", value.get("ended").and_then(Value::as_u64).unwrap_or(0)),
+        Verb::Revoke { which: Which { id: Some(_), .. }, .. } => say_line!("ended: 1"),
+        Verb::Revoke { .. } => say_line!("ended: {}", value.get("ended").and_then(Value::as_u64).unwrap_or(0)),
     }
 }

@@ -30,8 +30,7 @@ async fn the_revision_in_force_is_compiled_and_nothing_is_made() {
         for offline in [&["--offline"][..], &[]] {
             let ran = check(root, offline, right).await;
             assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""), "{ran:#?}");
-            let summary =
-                "config/portcullis.toml: revision 2 of the store: 1 routes, 2 policies, 1 upstreams; version ";
+            let summary = "config/portcullis.toml: revision 2 of the store: 1 route, 2 policies, 1 upstream; version ";
             assert!(ran.stdout.contains(summary), "{ran:#?}");
             let ran = check(root, &[offline, &["--format", "json"]].concat(), right).await;
             assert_eq!(ran.json()["revision"], 2, "{ran:#?}");
@@ -58,7 +57,7 @@ async fn a_store_that_cannot_be_asked_is_told_of() {
     let site = moved(setup("store").start().await, &redis).await;
     assert_eq!(apply(&site, &closed(&texts(&site).await)).await.status, 201);
     let ran = check(site.files.root(), &[], &[]).await;
-    assert!(ran.code == Some(0) && ran.stdout.contains("revision 2 of the store: 1 routes, 2 policies"), "{ran:#?}");
+    assert!(ran.code == Some(0) && ran.stdout.contains("revision 2 of the store: 1 route, 2 policies"), "{ran:#?}");
     let ran = check(site.files.root(), &["--offline"], &[]).await;
     assert_eq!(ran.code, Some(0), "{ran:#?}");
     assert!(ran.stdout.contains("left out: the revision in force, which the store knows\n"), "{ran:#?}");
@@ -75,7 +74,7 @@ async fn a_store_that_cannot_be_asked_is_told_of() {
     assert_eq!((ran.code, &ran.json()["version"]), (Some(0), &json!(null)), "{ran:#?}");
     redis.restart().await;
     let ran = check(site.files.root(), &[], &[]).await;
-    assert!(ran.code == Some(0) && ran.stdout.contains("revision 2 of the store: 1 routes"), "{ran:#?}");
+    assert!(ran.code == Some(0) && ran.stdout.contains("revision 2 of the store: 1 route"), "{ran:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -89,7 +88,7 @@ async fn a_rollback_that_holds_over_the_files_is_what_is_compiled() {
     })
     .await;
     let ran = check(site.files.root(), &["--offline"], &[]).await;
-    assert!(ran.stdout.contains("config/portcullis.toml: 1 routes, 2 policies"), "{ran:#?}");
+    assert!(ran.stdout.contains("config/portcullis.toml: 1 route, 2 policies"), "{ran:#?}");
     let back = site.command(&["config", "rollback", "1"]).await;
     assert_eq!(back.code, Some(0), "{back:#?}");
     let ran = check(site.files.root(), &["--offline"], &[]).await;
@@ -98,7 +97,7 @@ async fn a_rollback_that_holds_over_the_files_is_what_is_compiled() {
         ran.stdout.contains("warning: a rollback holds: revision 3 is in force until these files change"),
         "{ran:#?}"
     );
-    assert!(ran.stdout.contains("config/portcullis.toml: revision 3 of the store: 1 routes, 1 policies"), "{ran:#?}");
+    assert!(ran.stdout.contains("config/portcullis.toml: revision 3 of the store: 1 route, 1 policy"), "{ran:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -16,6 +16,13 @@ use crate::config::{ConfigError, ContentHash, FileFault, FilePart, PathPart, Rea
 /// Largest file of the configuration, or behind a `body_schema`, in bytes.
 const LARGEST: usize = 1 << 20;
 
+/// What becomes of the rest of a file whose syntax is wrong.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Torn {
+    Dropped,
+    Kept,
+}
+
 /// Everything one run of the loader works on.
 pub(super) struct Desk<'s> {
     pub(super) source: &'s dyn Source,
@@ -27,19 +34,38 @@ pub(super) struct Desk<'s> {
     pub(super) findings: Findings,
     /// A file could not be read or parsed: what it would have defined is not known.
     pub(super) torn: bool,
+    rest: Torn,
 }
 
 impl<'s> Desk<'s> {
     /// Reads the main file; its syntax must be right before anything else can be said.
     pub(super) fn open(entry: &Path, source: &'s dyn Source, terms: Terms<'s>) -> Result<Self, Vec<ConfigError>> {
+        let desk = Self::begin(entry, source, terms, Torn::Dropped)?;
+        if desk.torn { Err(desk.findings.into_errors(&desk.spans)) } else { Ok(desk) }
+    }
+
+    /// As [`Self::open`], with what can be read around faults of syntax.
+    pub(super) fn open_torn(entry: &Path, source: &'s dyn Source) -> Result<Self, Vec<ConfigError>> {
+        Self::begin(entry, source, Terms::Own, Torn::Kept)
+    }
+
+    fn begin(entry: &Path, source: &'s dyn Source, terms: Terms<'s>, rest: Torn) -> Result<Self, Vec<ConfigError>> {
         let folder = entry.parent().unwrap_or(Path::new("")).to_owned();
         let root = root_of(entry);
         let (spans, findings) = (Spans::default(), Findings::default());
-        let mut desk = Self { source, terms, root, folder, files: Vec::new(), spans, findings, torn: false };
+        let mut desk = Self { source, terms, root, folder, files: Vec::new(), spans, findings, torn: false, rest };
         if let Err(fault) = desk.add(entry, Part::Main) {
-            return Err(vec![ConfigError::of_file(entry, format!("the configuration {fault}"))]);
+            let mut error = ConfigError::of_file(entry, format!("the configuration {fault}"));
+            if matches!(fault, FileFault::Missing) {
+                error.help = Some(
+                    "name yours with `--config`, begin one with `portcullis init`, or do without: `portcullis run \
+                     --upstream URL`"
+                        .to_owned(),
+                );
+            }
+            return Err(vec![error]);
         }
-        if desk.torn { Err(desk.findings.into_errors(&desk.spans)) } else { Ok(desk) }
+        Ok(desk)
     }
 
     /// Reads, parses and walks one more file. `Err` when it cannot be had at all.
@@ -63,7 +89,10 @@ impl<'s> Desk<'s> {
         if self.torn {
             added.veil_by_name(&keys::secret_names());
         }
-        keys::walk(file, &mut added, part, &mut self.findings);
+        // What is torn is told, not what follows from it.
+        let mut follows = Findings::default();
+        let findings = if self.torn { &mut follows } else { &mut self.findings };
+        keys::walk(file, &mut added, part, findings);
         self.spans.files.push(added);
         self.put_variables_in(file);
         Ok(())
@@ -89,7 +118,10 @@ impl<'s> Desk<'s> {
             self.findings.add(file, span, message, help.map(str::to_owned));
         }
         self.torn = true;
-        Node::default()
+        match self.rest {
+            Torn::Dropped => Node::default(),
+            Torn::Kept => tree::from_document(document.into_inner()).unwrap_or_default(),
+        }
     }
 
     fn tear(&mut self, file: usize, span: Range<usize>, message: &str) {

@@ -24,7 +24,11 @@ fn refused(text: &str, variables: &[(&str, &str)]) -> String {
 #[test]
 fn refuses_a_file_that_is_not_there() {
     let errors = load(Path::new("none.toml"), &Memory::default()).unwrap_err();
-    assert_eq!(render(&errors), "none.toml: the configuration does not exist\n");
+    assert_eq!(
+        render(&errors),
+        "none.toml: the configuration does not exist\nhelp: name yours with `--config`, begin one with `portcullis init`, \
+         or do without: `portcullis run --upstream URL`\n"
+    );
 }
 
 #[test]

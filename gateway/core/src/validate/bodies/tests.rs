@@ -52,6 +52,20 @@ fn refuses_entries_that_cannot_work() {
 }
 
 #[test]
+fn whoever_sends_another_body_is_told_which_are_taken() {
+    let told = |bodies: &Bodies, media| bodies.want(&headers(media)).unwrap_err().detail.into_owned();
+    let all = "The body must be of application/json or application/*+json or application/x-www-form-urlencoded or \
+               multipart/form-data or image/*, text in UTF-8, plain or in gzip.";
+    assert_eq!(told(&several(), "text/plain"), all);
+    let one = compile(json!({ "body_schema": "n.json", "media_types": ["application/vnd.a+json"] })).unwrap();
+    let only = "The body must be of application/vnd.a+json, text in UTF-8, without a content coding.";
+    assert_eq!(told(&one, "application/json"), only);
+    let mut coded = headers("application/vnd.a+json");
+    coded.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    assert_eq!(one.want(&coded).unwrap_err().detail, only);
+}
+
+#[test]
 fn refuses_a_media_type_that_no_entry_takes() {
     let check = |media, expected: Result<Wanted, Code>| {
         assert_eq!(several().want(&headers(media)).map_err(|refusal| refusal.code), expected, "{media}");

@@ -56,7 +56,7 @@ pub(super) fn scan(args: &Args, format: Format) -> u8 {
     if format == Format::Json {
         let told = json!({ "found": found, "complete": all && unread == 0, "files": files, "binary_skipped": binary,
             "unread": unread });
-        println!("{told:#}");
+        say_line!("{told:#}");
     }
     let more = if all { "" } else { " (and perhaps more)" };
     eprintln!("keys: {shown}{more}; files: {files}; binary files left out: {binary}; unreadable: {unread}");
@@ -110,7 +110,7 @@ impl Scan<'_> {
         let read = read(text, args.binary, left, |found| {
             if format == Format::Text {
                 let Found { line, column, env, id } = &found;
-                println!("{}:{line}:{column}: ptcl_{env}_{id}_…", path.display());
+                say_line!("{}:{line}:{column}: ptcl_{env}_{id}_…", path.display());
             }
             seen.push(found);
         });

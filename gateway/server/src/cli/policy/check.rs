@@ -7,6 +7,7 @@ use portcullis_core::snapshot;
 use serde_json::json;
 
 use super::{Done, wrong};
+use crate::cli::counted;
 use crate::cli::{ConfigArg, FINE, Format, WRONG};
 use crate::world::files::Disk;
 
@@ -30,18 +31,18 @@ pub(super) fn check(args: &Args, format: Format) -> Done {
     match (checked, format) {
         (Ok((policies, warnings)), Format::Text) => {
             for warning in &warnings {
-                println!("warning: {warning}\n");
+                say_line!("warning: {warning}\n");
             }
-            println!("{policies} policies, valid under their schema");
+            say_line!("{}, valid under their schema", counted(policies, "policy", "policies"));
             Ok(FINE)
         }
         (Ok((policies, warnings)), Format::Json) => {
-            println!("{}", json!({ "ok": true, "policies": policies, "warnings": warnings }));
+            say_line!("{}", json!({ "ok": true, "policies": policies, "warnings": warnings }));
             Ok(FINE)
         }
         (Err(errors), Format::Text) => Err(wrong(&errors)),
         (Err(errors), Format::Json) => {
-            println!("{}", json!({ "ok": false, "errors": errors }));
+            say_line!("{}", json!({ "ok": false, "errors": errors }));
             Err(WRONG)
         }
     }

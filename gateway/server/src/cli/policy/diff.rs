@@ -29,11 +29,11 @@ pub(super) fn diff(args: &Args, format: Format) -> Done {
     let changes = differences(&before.matrix(&roles), &after.matrix(&roles));
     let widens = changes.iter().any(|change| change.direction != Direction::Narrows);
     match format {
-        Format::Json => println!("{}", json!({ "widens": widens, "changes": changes })),
-        Format::Text if changes.is_empty() => println!("nobody may do more or less"),
+        Format::Json => say_line!("{}", json!({ "widens": widens, "changes": changes })),
+        Format::Text if changes.is_empty() => say_line!("nobody may do more or less"),
         Format::Text => {
             for change in &changes {
-                println!("{}", line(change));
+                say_line!("{}", line(change));
             }
         }
     }

@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Done, compile, read};
 use crate::cli::admin_client::{AdminClient, Ask, Reach};
+use crate::cli::say;
 use crate::cli::{FINDING, FINE, Format, complain, runtime};
 
 pub(in crate::cli) use words::in_words;
@@ -67,16 +68,16 @@ pub(super) fn explain(args: &Args, format: Format) -> Done {
     let described = described(args)?;
     let answer = if args.live { live(args, described)? } else { here(args, described)? };
     match format {
-        Format::Json => println!("{answer:#}"),
+        Format::Json => say_line!("{answer:#}"),
         Format::Text => {
             let text = |name: &str| answer.get(name).and_then(Value::as_str).unwrap_or("?").to_owned();
-            println!("{} asks for {} on {}", text("principal"), text("action"), text("resource"));
+            say_line!("{} asks for {} on {}", text("principal"), text("action"), text("resource"));
         }
     }
     let explanation = answer.get("explanation").cloned().unwrap_or_default();
     let explanation: Explanation = serde_json::from_value(explanation).map_err(|error| complain(&error))?;
     if format == Format::Text {
-        print!("{}", in_words(&explanation));
+        say(&in_words(&explanation));
     }
     Ok(match explanation.decision {
         Decided::Allow => FINE,

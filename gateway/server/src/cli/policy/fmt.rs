@@ -42,7 +42,7 @@ pub(super) fn fmt(args: &Args) -> Done {
             continue;
         }
         changed += 1;
-        println!("{}", path.display());
+        say_line!("{}", path.display());
         if !args.check {
             std::fs::write(path, after)
                 .map_err(|error| complain(&format!("{}: cannot be written: {error}", path.display())))?;

@@ -24,20 +24,20 @@ pub(super) fn matrix(args: &Args, format: Format) -> Done {
     let Some(file) = &args.check else {
         match format {
             Format::Text => say(&text),
-            Format::Json => println!("{}", json!(matrix)),
+            Format::Json => say_line!("{}", json!(matrix)),
         }
         return Ok(FINE);
     };
     let reviewed = read(file)?.replace("\r\n", "\n");
     let changes = changes(&reviewed, &text);
     match format {
-        Format::Json => println!("{}", json!({ "ok": changes.is_empty(), "changes": changes })),
-        Format::Text if changes.is_empty() => println!("{}: as the policies are", file.display()),
+        Format::Json => say_line!("{}", json!({ "ok": changes.is_empty(), "changes": changes })),
+        Format::Text if changes.is_empty() => say_line!("{}: as the policies are", file.display()),
         Format::Text => {
-            println!("{}: no longer what the policies say; write it anew once the change is meant:", file.display());
-            println!("  portcullis policy matrix > {}", file.display());
+            say_line!("{}: no longer what the policies say; write it anew once the change is meant:", file.display());
+            say_line!("  portcullis policy matrix > {}", file.display());
             for change in &changes {
-                println!("{change}");
+                say_line!("{change}");
             }
         }
     }

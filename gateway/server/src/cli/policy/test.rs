@@ -8,6 +8,7 @@ use portcullis_core::snapshot;
 use serde_json::json;
 
 use super::{Done, compile, read, wrong};
+use crate::cli::counted;
 use crate::cli::{ConfigArg, FINDING, FINE, Format, WRONG, complain};
 use crate::world::files::Disk;
 
@@ -142,26 +143,26 @@ fn tell(report: &Report, allow_untouched: bool, format: Format) -> u8 {
                 .iter()
                 .map(|o| json!({ "file": o.file, "name": o.name, "passed": o.failures.is_empty(), "failures": o.failures }))
                 .collect();
-            println!(
+            say_line!(
                 "{}",
                 json!({ "ok": fine, "cases": cases, "untouched": report.untouched.iter().map(ToString::to_string).collect::<Vec<_>>() })
             );
         }
         Format::Text => {
             for outcome in &failed {
-                println!("FAILED {}: {}", outcome.file, outcome.name);
+                say_line!("FAILED {}: {}", outcome.file, outcome.name);
                 for failure in &outcome.failures {
-                    println!("  {failure}");
+                    say_line!("  {failure}");
                 }
             }
             for id in &report.untouched {
-                println!("untouched: no case is decided by `{id}`");
+                say_line!("untouched: no case is decided by `{id}`");
             }
-            println!(
-                "{} cases, {} failed, {} policies untouched",
-                report.outcomes.len(),
+            say_line!(
+                "{}, {} failed, {} untouched",
+                counted(report.outcomes.len(), "case", "cases"),
                 failed.len(),
-                report.untouched.len()
+                counted(report.untouched.len(), "policy", "policies")
             );
         }
     }
