@@ -49,6 +49,36 @@ impl PolicyFault {
         self
     }
 
+    /// In the order of the texts; what is wrong in the same way under several actions is told once.
+    pub(super) fn folded(mut faults: Vec<Self>) -> Vec<Self> {
+        faults.sort_by(|a, b| (&a.file, a.offset, &a.message).cmp(&(&b.file, b.offset, &b.message)));
+        let mut told: Vec<(Self, usize)> = Vec::new();
+        for fault in faults {
+            match told.last_mut() {
+                Some((first, more)) if fault.differs_by_action(first) => *more += 1,
+                Some(_) | None => told.push((fault, 0)),
+            }
+        }
+        let counted = |(mut fault, more): (Self, usize)| {
+            let beside = match more {
+                0 => String::new(),
+                1 => "; the same holds for another action".to_owned(),
+                _ => format!("; the same holds for {more} other actions"),
+            };
+            fault.message.push_str(&beside);
+            fault
+        };
+        told.into_iter().map(counted).collect()
+    }
+
+    /// Whether it says of another action what `other` says of one.
+    fn differs_by_action(&self, other: &Self) -> bool {
+        let place = |fault: &Self| (fault.file.clone(), fault.offset, fault.len, fault.help.clone());
+        self.message != other.message
+            && place(self) == place(other)
+            && unnamed(&self.message) == unnamed(&other.message)
+    }
+
     /// Line and column, both from 1, the column in characters; `None` without an offset.
     pub fn position(&self, text: &str) -> Option<(usize, usize)> {
         let before = text.get(..self.offset?.min(text.len()))?;
@@ -84,4 +114,11 @@ impl PolicyFault {
             help,
         }
     }
+}
+
+/// A message without the names of its actions.
+fn unnamed(message: &str) -> String {
+    let mut parts = message.split("Action::\"");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |before, part| before + part.split_once('"').map_or(part, |(_, rest)| rest))
 }

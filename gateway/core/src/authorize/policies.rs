@@ -162,8 +162,7 @@ impl Policies {
         });
         let typed = typed.map_err(|some| faults.extend(some)).ok();
         let (Some(Typed { schema: resolved, actions, shapes, principals }), []) = (typed, faults.as_slice()) else {
-            faults.sort_by(|a, b| (&a.file, a.offset).cmp(&(&b.file, b.offset)));
-            return Err(faults);
+            return Err(PolicyFault::folded(faults));
         };
         let (mut of_action, mut of_many) = (HashMap::<EntityUid, Vec<usize>>::new(), Vec::new());
         for (at, rule) in rules.iter().enumerate() {

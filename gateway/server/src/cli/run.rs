@@ -49,8 +49,12 @@ pub(super) fn run(args: Args) -> u8 {
             Err(error) => return complain(&error),
         };
         log::level(gateway.log_level());
-        for warning in &gateway.warnings {
+        for warning in gateway.warnings.iter().take(MOST_WARNINGS) {
             tracing::warn!(file = %warning.location(), "{}", warning.message);
+        }
+        if gateway.warnings.len() > MOST_WARNINGS {
+            let more = gateway.warnings.len() - MOST_WARNINGS;
+            tracing::warn!(more, "there are more warnings; `portcullis check` tells all");
         }
         tracing::info!(
             version = %gateway.version(),
@@ -72,6 +76,9 @@ pub(super) fn run(args: Args) -> u8 {
         FINE
     })
 }
+
+/// What is told of a start, of however many routes there are.
+const MOST_WARNINGS: usize = 20;
 
 /// An address as the configuration would write it.
 fn listening(address: Option<SocketAddr>) -> String {

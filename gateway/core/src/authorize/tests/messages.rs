@@ -37,6 +37,19 @@ fn says_where_a_policy_cannot_be_read() {
         "#);
 }
 
+#[test]
+fn says_once_what_is_wrong_under_several_actions() {
+    let schema = "entity User { level?: Long };
+entity Order;
+action \"get\", \"put\", \"post\" appliesTo { principal: [User], resource: [Order] };";
+    insta::assert_snapshot!(told(schema, "permit (principal, action, resource) when { context.a == 1 && context.b == 1 };"), @r#"
+        policies/a.cedar:1:45: for policy `a.cedar#1`, attribute `a` in context for Action::"get" not found; the same holds for 2 other actions
+          declare `a` in the `context` of that action in the schema; `portcullis policy schema` says what it can hold
+        policies/a.cedar:1:63: for policy `a.cedar#1`, attribute `b` in context for Action::"get" not found; the same holds for 2 other actions
+          declare `b` in the `context` of that action in the schema; `portcullis policy schema` says what it can hold
+        "#);
+}
+
 /// What people write who do not know Cedar yet.
 #[test]
 fn says_how_to_write_what_was_meant() {
