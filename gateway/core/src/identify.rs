@@ -29,6 +29,7 @@ mod step_up;
 #[cfg(test)]
 mod tests;
 mod ways;
+mod why;
 
 use std::sync::Arc;
 

@@ -70,7 +70,16 @@ impl Admin {
         let snapshot = Arc::clone(&shared.current().snapshot);
         let (records, clock) = (Arc::clone(store.records()), Arc::clone(&shared.world.clock));
         let backups = Backups::new(snapshot.store(), snapshot.root(), records, clock);
-        Self { shared, publisher, store, counters, jwks, backups, presence, openapi: Arc::new(openapi::document()) }
+        Self {
+            shared,
+            publisher,
+            store,
+            counters,
+            jwks,
+            backups,
+            presence,
+            openapi: Arc::new(openapi::document(&table::operations())),
+        }
     }
 }
 

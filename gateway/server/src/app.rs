@@ -23,6 +23,7 @@ use tokio::sync::{Semaphore, watch};
 use crate::accept::lease::Leased;
 use crate::accept::{Door, Front, Limits};
 use crate::admin::{self, Admin};
+pub use crate::control::begin::StartError;
 use crate::control::begin::{Begun, begin};
 use crate::control::tasks::Tasks;
 use crate::control::{Chronicle, Compiled, Compiler, First, Presence, Publisher, Subscriber, watch as watch_files};
@@ -50,26 +51,6 @@ pub struct Options {
 
 /// Addresses and keys whose failures are counted at once; some 3 MB when all are live.
 const MOST_FAILED: usize = 20_000;
-
-/// Why a gateway did not start.
-#[derive(Debug)]
-pub enum StartError {
-    /// The operator's files; all errors at once.
-    Config(Vec<ConfigError>),
-    /// Something around it: an address in use, a store that is damaged.
-    World(String),
-}
-
-impl std::fmt::Display for StartError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Config(errors) => f.write_str(portcullis_core::config::render(errors).trim_end()),
-            Self::World(what) => f.write_str(what),
-        }
-    }
-}
-
-impl std::error::Error for StartError {}
 
 /// A configuration that was read, with which a gateway can begin.
 pub struct Ready {

@@ -14,15 +14,18 @@ mod http;
 mod keeper;
 mod learn;
 mod logout;
+mod metadata;
 mod page;
 mod proof;
 mod provider;
 mod renew;
+mod renewals;
 mod seal;
 mod start;
 mod tokens;
 mod trial;
 mod visit;
+mod wish;
 
 use std::sync::Arc;
 
@@ -36,7 +39,6 @@ pub(crate) use exchange::{Exchanges, NoToken};
 pub(crate) use keeper::Keeper;
 pub(crate) use proof::usable as client_key_usable;
 pub(crate) use seal::Sealer;
-pub(crate) use start::address as login_address;
 pub(crate) use trial::try_out;
 pub(crate) use visit::{Place, Visit, clear_session};
 

@@ -3,6 +3,7 @@
 mod page;
 #[cfg(test)]
 mod tests;
+mod way_in;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,8 +16,7 @@ use portcullis_core::limit::headers::{RATE_LIMIT, RATE_LIMIT_POLICY, rate_limit,
 use portcullis_core::refusal::{ADMIN_ONLY, Challenge, Code, LoginOffer, LoginStyle, Refusal, Scheme};
 
 pub(crate) use page::{escape, frame};
-
-use crate::login::login_address;
+pub(crate) use way_in::query;
 
 use crate::observe::Id;
 
@@ -108,7 +108,7 @@ pub(crate) async fn refuse(session: &mut Session, refusal: &Refusal, envelope: &
         Reply::new(refusal.code.status(), "text/html; charset=utf-8", page::refusal(refusal, envelope))
             .with(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(page::CONTENT_SECURITY_POLICY))
     } else {
-        let login_url = offer.map(|offer| login_address(&envelope.base, None, offer));
+        let login_url = offer.map(|offer| way_in::address(&envelope.base, None, offer));
         let (decision, request_id) = (envelope.decision.as_str(), envelope.request_id.as_str());
         let body = refusal.document(&envelope.base, decision, request_id, login_url);
         Reply::new(refusal.code.status(), "application/problem+json", body)
@@ -158,7 +158,7 @@ fn to_login(session: &Session, offer: &LoginOffer, envelope: &Envelope) -> Optio
         LoginStyle::Api => false,
         LoginStyle::Browser => method == Method::GET && head.headers.get(header::UPGRADE).is_none(),
     };
-    let location = HeaderValue::try_from(login_address(&envelope.base, target, offer)).ok().filter(|_| sent)?;
+    let location = HeaderValue::try_from(way_in::address(&envelope.base, target, offer)).ok().filter(|_| sent)?;
     // Whether it is a page or a redirect depends on who asks.
     let vary = HeaderValue::from_static("accept, cookie, sec-fetch-mode");
     Some(Reply::empty(StatusCode::FOUND).with(header::LOCATION, location).with(header::VARY, vary))

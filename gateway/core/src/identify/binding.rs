@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::jwt::Why;
+use super::why::Why;
 
 /// What a token is bound to. Both: both must be proven.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]

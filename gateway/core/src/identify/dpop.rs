@@ -10,8 +10,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
 
 use super::jwks::VerificationKey;
-use super::jwt::{Algorithm, Why, algorithm, fits, part, refuse_extensions};
+use super::jwt::{Algorithm, algorithm, fits, part, refuse_extensions};
 use super::secret::fingerprint;
+use super::why::Why;
 use super::{Replays, json, refuse};
 use crate::moment::Now;
 use crate::refusal::Refusal;

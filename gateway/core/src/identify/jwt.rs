@@ -18,9 +18,7 @@ pub(super) use claims::{Claims, Purpose, fits, read as read_claims, strings};
 
 use super::binding::Binding;
 use super::json;
-
-/// Why a token is no good, for the operator. Static, so that nothing of the token can be in it.
-pub(super) type Why = &'static str;
+use super::why::Why;
 
 /// A compact JWS, taken apart and not yet believed.
 #[derive(Debug)]

@@ -5,7 +5,6 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use super::KeysUnavailable;
-use super::step_up::StepUp;
 use crate::answer::StoreDown;
 use crate::refusal::{Challenge, Code, Guess, Refusal, Scheme};
 
@@ -103,16 +102,6 @@ pub(super) fn revoked_token() -> Refusal {
     unfit_token("the token was taken back: it is on the list of revocations")
 }
 
-/// RFC 9470 §3.
-pub(super) fn step_up(why: &'static str, demanded: &StepUp) -> Refusal {
-    let description = "a different or more recent authentication is needed";
-    Refusal::new(Code::InsufficientUserAuthentication).because(why).challenge(Challenge {
-        acr_values: (!demanded.acr.is_empty()).then(|| demanded.acr.join(" ")),
-        max_age: demanded.max_age,
-        ..challenge("insufficient_user_authentication", description)
-    })
-}
-
 pub(super) fn introspection_down(fault: StoreDown) -> Refusal {
     Refusal::new(Code::DependencyUnavailable)
         .because(format!("the token's issuer cannot be asked about it: {}", fault.what))
@@ -135,6 +124,6 @@ pub(super) fn sessions_down(fault: StoreDown) -> Refusal {
         .retry_after(UNTIL_STORE)
 }
 
-fn challenge(error: &'static str, description: &'static str) -> Challenge {
+pub(super) fn challenge(error: &'static str, description: &'static str) -> Challenge {
     Challenge { error: Some(error), description: Cow::Borrowed(description), ..Challenge::default() }
 }

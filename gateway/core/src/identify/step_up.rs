@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::{Identity, refuse};
+use super::Identity;
+use super::refuse::challenge;
 use crate::moment::Now;
-use crate::refusal::Refusal;
+use crate::refusal::{Challenge, Code, Refusal};
 
 /// What a route demands of how its caller was authenticated.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -31,15 +32,25 @@ impl StepUp {
             let reached = identity.attributes.get("acr").and_then(Value::as_str);
             if !reached.is_some_and(|reached| self.acr.iter().any(|acr| acr == reached)) {
                 let why = "the caller's `acr` is none of those that the route demands";
-                return Err(refuse::step_up(why, self));
+                return Err(self.refuse(why));
             }
         }
         if let Some(most) = self.max_age {
             let recent = identity.authenticated_at.is_some_and(|at| now.wall.since(at) <= most);
             if !recent {
-                return Err(refuse::step_up("the caller was authenticated longer ago than `max_auth_age`", self));
+                return Err(self.refuse("the caller was authenticated longer ago than `max_auth_age`"));
             }
         }
         Ok(())
+    }
+
+    /// RFC 9470 §3.
+    fn refuse(&self, why: &'static str) -> Refusal {
+        let description = "a different or more recent authentication is needed";
+        Refusal::new(Code::InsufficientUserAuthentication).because(why).challenge(Challenge {
+            acr_values: (!self.acr.is_empty()).then(|| self.acr.join(" ")),
+            max_age: self.max_age,
+            ..challenge("insufficient_user_authentication", description)
+        })
     }
 }

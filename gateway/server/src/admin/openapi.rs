@@ -8,9 +8,9 @@ use schemars::generate::{Contract, SchemaSettings};
 use schemars::{Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
+use super::Admin;
 use super::operation::{Content, Facts, Operation, Rehearsal};
 use super::problem::Document;
-use super::{Admin, table};
 
 /// What any operation may refuse with.
 const USUAL: [(u16, &str); 10] = [
@@ -50,9 +50,8 @@ async fn show(State(admin): State<Admin>) -> Json<Value> {
     Json(admin.openapi.as_ref().clone())
 }
 
-/// The whole document.
-pub(super) fn document() -> Value {
-    let operations = table::operations();
+/// The whole document of `operations`.
+pub(super) fn document(operations: &[Operation]) -> Value {
     let mut answered = SchemaSettings::draft2020_12()
         .with(|settings| {
             settings.definitions_path = "/components/schemas".into();
@@ -69,7 +68,7 @@ pub(super) fn document() -> Value {
         .into_generator();
     let problem = answered.subschema_for::<Document>();
     let mut paths: BTreeMap<&str, Map<String, Value>> = BTreeMap::new();
-    for Operation { facts, .. } in &operations {
+    for Operation { facts, .. } in operations {
         let described = describe(facts, &problem, &mut asked, &mut answered);
         paths.entry(facts.path).or_default().insert(facts.method.as_str().to_ascii_lowercase(), described);
     }

@@ -1,13 +1,16 @@
 //! `explain DECISION-ID`: the recorded journey of one request. `shadow report`: what is in shadow would do.
 
+mod words;
+
 use std::fmt::Write as _;
 
 use portcullis_core::authorize::Explanation;
 use serde_json::Value;
 
 use super::admin_client::{AdminClient, Ask, Reach};
-use super::policy::in_words;
 use super::{FINDING, FINE, Format, complain, runtime, say};
+
+pub(super) use words::in_words;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {

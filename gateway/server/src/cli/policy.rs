@@ -14,8 +14,6 @@ use portcullis_core::config::{ConfigError, FileFault, Source, render};
 use portcullis_core::snapshot::{self, Snapshot};
 use serde_json::Value;
 
-pub(super) use explain::in_words;
-
 use super::admin_client::{AdminClient, Ask, Reach};
 use super::{ConfigArg, FINE, Format, WRONG, complain, runtime, say};
 use crate::world::files::Disk;

@@ -5,9 +5,28 @@ use std::sync::Arc;
 use portcullis_core::config::{ConfigError, Machine};
 
 use super::{Compiled, Compiler, First, Followed, Last, Text};
-use crate::app::StartError;
 use crate::world;
 use crate::world::store::{Applied, Origin, Revision, StoreError, Stored};
+
+/// Why a gateway did not start.
+#[derive(Debug)]
+pub enum StartError {
+    /// The operator's files; all errors at once.
+    Config(Vec<ConfigError>),
+    /// Something around it: an address in use, a store that is damaged.
+    World(String),
+}
+
+impl std::fmt::Display for StartError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Config(errors) => f.write_str(portcullis_core::config::render(errors).trim_end()),
+            Self::World(what) => f.write_str(what),
+        }
+    }
+}
+
+impl std::error::Error for StartError {}
 
 /// A configuration to begin with, and the store it was found by.
 pub(crate) struct Begun {

@@ -7,10 +7,12 @@ use portcullis_core::refusal::LoginFailure;
 
 use super::flow::{self, Flow, Found};
 use super::keeper::Keeper;
-use super::provider::{Freshness, Metadata};
-use super::start::{self, Attempt, Wish};
+use super::metadata::Metadata;
+use super::provider::Freshness;
+use super::start;
 use super::tokens::Tokens;
 use super::visit::{self, Visit};
+use super::wish::{Attempt, Wish};
 use super::{Fault, Login, proof, tokens};
 use crate::respond::Reply;
 use crate::world::random;

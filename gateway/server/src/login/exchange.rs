@@ -21,7 +21,8 @@ use serde::Deserialize;
 use tokio::sync::Semaphore;
 
 use super::provider::{Desk, Freshness};
-use super::{proof, tokens, visit};
+use super::{proof, tokens};
+use crate::respond::query;
 
 /// How long a request waits for a token.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -185,7 +186,7 @@ async fn ask(
     if let Some(basic) = shown.authorization {
         question = question.header(http::header::AUTHORIZATION, basic);
     }
-    let question = question.body(visit::query(&form).into_bytes());
+    let question = question.body(query(&form).into_bytes());
     let question = question.map_err(|_| NoToken::Unavailable("its token endpoint is no address".into()))?;
     let answer = desk.http.ask(question).await.map_err(|no| NoToken::Unavailable(no.0))?;
     if answer.status() == StatusCode::OK { given(answer.body()) } else { Err(refused(answer.body())) }

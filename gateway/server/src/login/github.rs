@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::Fault;
 use super::http::Http;
-use super::provider::Metadata;
+use super::metadata::Metadata;
 
 /// Organisations and teams that are read; the rest is left out.
 const MOST: usize = 100;

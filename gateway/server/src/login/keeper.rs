@@ -12,7 +12,7 @@ use portcullis_core::snapshot::Snapshot;
 use tokio::time::timeout;
 
 use super::provider::Desk;
-use super::renew::{Outcome, Renewals};
+use super::renewals::{Outcome, Renewals};
 use super::seal::Sealer;
 use super::tokens::Tokens;
 use crate::world::store::{SessionList, StoredSession};

@@ -5,7 +5,8 @@ use portcullis_core::moment::Now;
 use portcullis_core::ports::KeySets;
 use portcullis_core::refusal::LoginFailure;
 
-use super::provider::{Desk, Metadata};
+use super::metadata::Metadata;
+use super::provider::Desk;
 use super::tokens::Tokens;
 use super::{Fault, github};
 

@@ -9,7 +9,7 @@ use super::keeper::Keeper;
 use super::provider::Freshness;
 use super::visit::{self, Visit, clear_session};
 use super::{Fault, Login, page, random_text};
-use crate::respond::Reply;
+use crate::respond::{Reply, query};
 
 impl Login {
     /// `GET` asks, `POST` does it. Only a page of our own may: nobody else is to throw people out.
@@ -54,6 +54,6 @@ impl Login {
         pairs.extend(id_token.map(|token| ("id_token_hint", token)));
         pairs.push(("state", &state));
         let joined = if endpoint.contains('?') { '&' } else { '?' };
-        Some(format!("{endpoint}{joined}{}", visit::query(&pairs)))
+        Some(format!("{endpoint}{joined}{}", query(&pairs)))
     }
 }

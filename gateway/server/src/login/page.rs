@@ -6,9 +6,8 @@ use std::sync::Arc;
 use http::{HeaderValue, StatusCode, header};
 use portcullis_core::identify::Provider;
 
-use super::start::Wish;
-use super::visit;
-use crate::respond::{Reply, escape, frame};
+use super::wish::Wish;
+use crate::respond::{Reply, escape, frame, query};
 
 /// As other pages of ours, but with a form. Where it leads is not restricted: it goes on to the provider.
 const WITH_FORM: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'";
@@ -21,7 +20,7 @@ pub(super) fn choose(providers: &[&Arc<Provider>], wish: &Wish) -> Reply {
         let mut pairs = vec![("provider", &*provider.alias), ("rd", wish.back_to.as_str())];
         pairs.extend(wish.acr_values.as_deref().map(|values| ("acr_values", values)));
         pairs.extend(age.as_deref().map(|age| ("max_age", age)));
-        let target = format!("/_portcullis/login?{}", visit::query(&pairs));
+        let target = format!("/_portcullis/login?{}", query(&pairs));
         // Writing to a string cannot fail.
         let _ = write!(list, "<li><a href=\"{}\">{}</a></li>", escape(&target), escape(provider.label()));
     }

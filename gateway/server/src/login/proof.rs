@@ -14,7 +14,7 @@ use rustls::pki_types::PrivatePkcs8KeyDer;
 use rustls::pki_types::pem::PemObject;
 use serde_json::json;
 
-use super::provider::Metadata;
+use super::metadata::Metadata;
 use super::tokens::Proof;
 use super::{Fault, random_text};
 

@@ -8,10 +8,10 @@ use parking_lot::Mutex;
 use portcullis_core::identify::{Provider, ProviderKind, fetchable};
 use portcullis_core::ports::Clock;
 use portcullis_core::refusal::LoginFailure;
-use serde::Deserialize;
 
 use super::Fault;
 use super::http::{Http, NoAnswer};
+use super::metadata::Metadata;
 
 /// How long what was discovered is used. Then a login finds out first whether the provider is there at all.
 const FRESH: Duration = Duration::from_mins(1);
@@ -19,23 +19,6 @@ const FRESH: Duration = Duration::from_mins(1);
 const USABLE: Duration = Duration::from_hours(24);
 /// After a failure the provider is not asked again for so long.
 const COOLDOWN: Duration = Duration::from_secs(2);
-
-/// A discovery document (`OpenID` Connect Discovery §3, RFC 8414 §2), as far as it concerns us.
-#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq)]
-pub(crate) struct Metadata {
-    pub(crate) issuer: String,
-    pub(crate) authorization_endpoint: String,
-    pub(crate) token_endpoint: String,
-    #[serde(default)]
-    pub(crate) userinfo_endpoint: Option<String>,
-    #[serde(default)]
-    pub(crate) end_session_endpoint: Option<String>,
-    /// RFC 9207: then no answer comes without `iss`.
-    #[serde(default)]
-    pub(crate) authorization_response_iss_parameter_supported: bool,
-    #[serde(default)]
-    pub(crate) token_endpoint_auth_methods_supported: Option<Vec<String>>,
-}
 
 /// Who talks to providers.
 pub(crate) struct Desk {

@@ -4,19 +4,16 @@
 //! does it; it is renewed while the provider takes its time. Whoever does not get it waits until the session was
 //! written anew, and reads it. A provider that rotates refresh tokens sees each of them once.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
-use futures::future::{BoxFuture, Shared};
-use parking_lot::Mutex;
 use portcullis_core::identify::{Expected, Session, SessionHash, SessionId};
 use portcullis_core::refusal::LoginFailure;
-use quick_cache::sync::Cache;
 
 use super::keeper::Keeper;
 use super::provider::Freshness;
+use super::renewals::{MOST, Outcome, Renewal};
 use super::{Fault, http, proof, start, tokens};
 use crate::world::store::{StoreError, StoredSession};
 
@@ -29,36 +26,6 @@ const LOOK_AGAIN: Duration = Duration::from_millis(100);
 const PATIENCE: Duration = http::TOTAL.saturating_add(LEASE);
 /// After a failure the provider is left alone for so long.
 const COOLDOWN: Duration = Duration::from_secs(30);
-/// Renewals under way at once; further ones come later.
-const MOST: usize = 1_024;
-
-/// What came of it.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Outcome {
-    /// The session was written anew, here or elsewhere, or has ended.
-    Renewed,
-    /// The provider says no.
-    Refused,
-    /// The provider, or the store, says nothing.
-    Unreachable,
-}
-
-type Renewal = Shared<BoxFuture<'static, Outcome>>;
-
-/// Renewals under way, and those that failed lately.
-pub(super) struct Renewals {
-    /// INVARIANT: at most [`MOST`].
-    under_way: Arc<Mutex<HashMap<SessionHash, Renewal>>>,
-    /// Until when, by the steady clock, nothing is tried; and what came of the last trial.
-    failed: Cache<SessionHash, (Duration, Outcome)>,
-}
-
-impl Renewals {
-    pub(super) fn new() -> Self {
-        Self { under_way: Arc::default(), failed: Cache::new(10_000) }
-    }
-}
-
 impl Keeper {
     /// Renews beside the requests; what becomes of it shows at a later one.
     pub(super) fn renew_beside(&self, id: &SessionId, stored: &StoredSession) {

@@ -6,63 +6,18 @@ use std::time::Duration;
 use http::{StatusCode, header};
 use oauth2::{CsrfToken, PkceCodeChallenge, PkceCodeVerifier, Scope};
 use portcullis_core::identify::{Provider, ProviderKind, returns_to_us};
-use portcullis_core::refusal::{LoginFailure, LoginOffer};
+use portcullis_core::refusal::LoginFailure;
 
 use super::flow::{self, Flow};
 use super::provider::Freshness;
 use super::visit::{self, Visit};
+use super::wish::{Attempt, Wish};
 use super::{Fault, Login, page, random_text, tokens};
 use crate::respond::Reply;
-
-/// Where a session is got: with the way back, and what the route demands.
-pub(crate) fn address(base: &str, back_to: Option<&str>, offer: &LoginOffer) -> String {
-    let providers = offer.providers.join(",");
-    let age = offer.max_age.map(|age| age.as_secs().to_string());
-    let mut pairs = Vec::new();
-    let given = [
-        ("provider", Some(providers.as_str()).filter(|providers| !providers.is_empty())),
-        ("rd", back_to.filter(|target| returns_to_us(target))),
-        ("acr_values", offer.acr_values.as_deref()),
-        ("max_age", age.as_deref()),
-    ];
-    pairs.extend(given.into_iter().filter_map(|(name, value)| Some((name, value?))));
-    let query = visit::query(&pairs);
-    let mark = if query.is_empty() { "" } else { "?" };
-    format!("{base}/_portcullis/login{mark}{query}")
-}
 
 /// What must be registered at the provider.
 pub(crate) fn redirect_uri(public_url: &str, alias: &str) -> String {
     format!("{public_url}/_portcullis/callback/{alias}")
-}
-
-/// How a login is to be.
-pub(super) struct Wish {
-    pub(super) back_to: String,
-    pub(super) acr_values: Option<String>,
-    pub(super) max_age: Option<u64>,
-    pub(super) attempt: Attempt,
-}
-
-/// A login that was lost is begun once more, and not again and again.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Attempt {
-    First,
-    Again,
-}
-
-impl Attempt {
-    /// The first letter of `state`, so that the answer shows which it was, even where all else is lost.
-    const fn mark(self) -> char {
-        match self {
-            Self::First => '0',
-            Self::Again => '1',
-        }
-    }
-
-    pub(super) fn of(state: &str) -> Self {
-        if state.starts_with(Self::First.mark()) { Self::First } else { Self::Again }
-    }
 }
 
 impl Login {

@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Fault;
 use super::http::{Http, NoAnswer};
-use super::provider::Metadata;
+use super::metadata::Metadata;
 
 /// What `OpenID` Connect adds to the answer.
 #[derive(Debug, Deserialize, Serialize)]

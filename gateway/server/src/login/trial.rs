@@ -9,6 +9,7 @@ use portcullis_core::refusal::LoginFailure;
 use super::http::{Http, Seen};
 use super::provider::discover;
 use super::{flow, github, start, visit};
+use crate::respond::query;
 
 /// How far the clocks may differ before anybody is told.
 const MOST_SKEW: Duration = Duration::from_secs(20);
@@ -40,7 +41,7 @@ async fn at_the_provider(http: &Http, provider: &Provider, public_url: &str, now
     };
     let redirect = start::redirect_uri(public_url, &provider.alias);
     // With `prompt=none` nobody is bothered: a provider that knows the redirect URI sends the answer there.
-    let query = visit::query(&[
+    let query = query(&[
         ("response_type", "code"),
         ("client_id", &provider.config.client_id),
         ("redirect_uri", &redirect),

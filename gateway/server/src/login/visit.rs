@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use percent_encoding::percent_decode_str;
 use portcullis_core::identify::{SessionId, SessionShown, session_shown};
 use portcullis_core::mode::Mode;
 use portcullis_core::refusal::{Code, LoginFailure, Refusal};
@@ -33,9 +33,6 @@ pub(crate) struct Visit {
     pub(super) client: std::net::IpAddr,
     pub(super) snapshot: Arc<Snapshot>,
 }
-
-/// What may stand in a query as it is (RFC 3986 §2.3).
-const QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Parameters that are read; further ones are not.
 const MOST_PARAMETERS: usize = 32;
@@ -166,12 +163,6 @@ pub(super) fn one<'p>(pairs: &'p [(String, String)], name: &str) -> Option<&'p s
     values.next().is_none().then_some(first)
 }
 
-/// Pairs as a query.
-pub(super) fn query(pairs: &[(&str, &str)]) -> String {
-    let pair = |(name, value): &(&str, &str)| format!("{name}={}", utf8_percent_encode(value, QUERY));
-    pairs.iter().map(pair).collect::<Vec<_>>().join("&")
-}
-
 /// Sends the browser on.
 pub(super) fn redirect(status: StatusCode, to: &str) -> Result<Reply, Fault> {
     let location = HeaderValue::try_from(to);
@@ -207,7 +198,7 @@ pub(crate) fn clear_session(snapshot: &Snapshot) -> HeaderValue {
 
 #[cfg(test)]
 mod tests {
-    use super::{Place, cookie, one, parameters, query, spoilt};
+    use super::{Place, cookie, one, parameters, spoilt};
 
     #[test]
     fn reads_a_query_as_forms_are_written() {
@@ -215,7 +206,6 @@ mod tests {
         assert_eq!(one(&read, "code"), Some("a+b c"));
         assert_eq!(one(&read, "state"), None, "repeated");
         assert_eq!((one(&read, "empty"), one(&read, "flag"), one(&read, "none")), (Some(""), Some(""), None));
-        assert_eq!(query(&[("rd", "/a?b=c&d"), ("e", "f g")]), "rd=%2Fa%3Fb%3Dc%26d&e=f%20g");
     }
 
     #[test]

@@ -11,7 +11,9 @@
 
 mod breaker;
 mod follow;
+mod layout;
 mod link;
+mod patience;
 mod places;
 mod risks;
 mod store;
@@ -36,10 +38,11 @@ use breaker::{Breaker, Gate};
 use way::Way;
 
 pub use breaker::BreakerState;
+pub(crate) use layout::COUNTER;
+pub use patience::Patience;
 use places::Node;
 pub(crate) use places::Places;
-pub(crate) use store::COUNTER;
-pub use store::{Patience, RedisStore};
+pub use store::RedisStore;
 
 /// What a key begins with.
 const PREFIX: &str = "ptcl:{limit}:";
@@ -100,8 +103,8 @@ impl RedisCounters {
 
     /// What `check` finds, without writing anything: whether a server can be used.
     pub(crate) async fn inspect(config: &CountersConfig, root: &Path) -> Result<(), String> {
-        let mut node = Arc::new(Places::of(config.servers(), SLOT, root)?).find().await.map_err(|e| link::told(&e))?;
-        node.query::<()>(&::redis::cmd("PING")).await.map_err(|error| link::told(&error))
+        let mut node = Arc::new(Places::of(config.servers(), SLOT, root)?).find().await.map_err(|e| way::told(&e))?;
+        node.query::<()>(&::redis::cmd("PING")).await.map_err(|error| way::told(&error))
     }
 
     /// For status, readiness detail and a metric.
@@ -124,7 +127,7 @@ impl RedisCounters {
             answer
         };
         match timeout(CONNECT, asked).await {
-            Ok(answer) => answer.map_err(|error| link::told(&error)),
+            Ok(answer) => answer.map_err(|error| way::told(&error)),
             Err(_) => Err("no answer in time".to_owned()),
         }
     }

@@ -7,7 +7,8 @@ use serde_json::{Map, Value};
 use super::source::TokenSource;
 use crate::identify::config::{IntrospectionConfig, MissingAudience};
 use crate::identify::json;
-use crate::identify::jwt::{Claims, Terms, Why, read_claims};
+use crate::identify::jwt::{Claims, Terms, read_claims};
+use crate::identify::why::Why;
 use crate::moment::Now;
 
 /// Of the members of an answer, those that are about the answer and no claims.

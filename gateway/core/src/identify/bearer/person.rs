@@ -5,7 +5,8 @@ use std::sync::{Arc, OnceLock};
 use serde_json::{Map, Value};
 
 use super::source::TokenSource;
-use crate::identify::jwt::{Claims, Terms, Why, fits, strings};
+use crate::identify::jwt::{Claims, Terms, fits, strings};
+use crate::identify::why::Why;
 use crate::identify::{AuthMethod, Identity, Principal, TokenMark};
 use crate::moment::Moment;
 

@@ -7,6 +7,7 @@ use jsonwebtoken::DecodingKey;
 use serde_json::Value;
 
 use super::super::jwt::Algorithm;
+use crate::identify::why::Why;
 
 /// A public key and the algorithms it may be used with, fixed when the set was read.
 #[derive(Debug)]
@@ -15,8 +16,6 @@ pub(in crate::identify) struct VerificationKey {
     pub(super) algorithms: Vec<Algorithm>,
     pub(super) material: DecodingKey,
 }
-
-type Why = &'static str;
 
 const LEAST_RSA_BITS: usize = 2048;
 const MOST_RSA_BITS: usize = 8192;

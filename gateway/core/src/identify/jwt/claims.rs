@@ -3,8 +3,9 @@
 
 use serde_json::{Map, Value};
 
-use super::{Terms, Why};
+use super::Terms;
 use crate::identify::binding::Binding;
+use crate::identify::why::Why;
 
 /// The claims of one token, each of its one type.
 #[derive(Debug)]

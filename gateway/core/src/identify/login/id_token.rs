@@ -10,7 +10,8 @@ use serde_json::{Map, Value};
 
 use super::{Fault, Provider, Statement, statement};
 use crate::identify::config::AtHash;
-use crate::identify::jwt::{Algorithm, Token, Why, part};
+use crate::identify::jwt::{Algorithm, Token, part};
+use crate::identify::why::Why;
 use crate::identify::{KeySets, json};
 use crate::moment::Now;
 use crate::refusal::LoginFailure;

@@ -4,7 +4,8 @@ use serde_json::{Map, Value};
 
 use crate::identify::bearer::groups_of;
 use crate::identify::config::ProviderConfig;
-use crate::identify::jwt::{Why, fits};
+use crate::identify::jwt::fits;
+use crate::identify::why::Why;
 use crate::moment::Moment;
 
 /// What is said of somebody who has logged in.

@@ -1,7 +1,5 @@
 //! `policy explain`: what does every policy make of one request?
 
-mod words;
-
 use std::path::PathBuf;
 
 use portcullis_core::authorize::{Decided, Explanation};
@@ -11,10 +9,9 @@ use serde_json::{Map, Value, json};
 
 use super::{Done, compile, read};
 use crate::cli::admin_client::{AdminClient, Ask, Reach};
+use crate::cli::explain::{in_words, recorded};
 use crate::cli::say;
 use crate::cli::{FINDING, FINE, Format, complain, runtime};
-
-pub(in crate::cli) use words::in_words;
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Args {
@@ -63,7 +60,7 @@ fn pair(text: &str) -> Result<(String, Value), String> {
 
 pub(super) fn explain(args: &Args, format: Format) -> Done {
     if let ([id], None) = (args.request.as_slice(), &args.action) {
-        return Ok(crate::cli::explain::recorded(&args.reach, id, format));
+        return Ok(recorded(&args.reach, id, format));
     }
     let described = described(args)?;
     let answer = if args.live { live(args, described)? } else { here(args, described)? };

@@ -16,7 +16,6 @@ use openidconnect::{
 use serde::{Deserialize, Serialize};
 
 use super::IdpError;
-use super::mint::SCOPES;
 
 type Metadata = ProviderMetadata<
     Beyond,
@@ -101,6 +100,9 @@ pub(super) fn provider(issuer: &str) -> Result<String, IdpError> {
     ]));
     serde_json::to_string(&metadata).map_err(|error| IdpError::Sign(error.to_string()))
 }
+
+/// What may be asked for in `scope`, by anyone.
+pub(super) const SCOPES: [&str; 6] = ["openid", "profile", "email", "offline_access", "orders:read", "orders:write"];
 
 /// The public half of the signing key.
 pub(super) struct PublicKey {

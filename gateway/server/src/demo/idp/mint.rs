@@ -22,9 +22,6 @@ use super::metadata::PublicKey;
 use super::{IdpError, Person};
 use crate::world::random;
 
-/// What may be asked for in `scope`, by anyone.
-pub(super) const SCOPES: [&str; 6] = ["openid", "profile", "email", "offline_access", "orders:read", "orders:write"];
-
 /// The client that tokens without a client name.
 const USERS_CLIENT: &str = "portcullis-demo";
 

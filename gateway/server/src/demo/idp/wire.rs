@@ -167,6 +167,6 @@ pub(super) fn is_from_our_page(headers: &HeaderMap) -> bool {
 
 /// What is granted of the scopes asked for; `None` where none were (RFC 6749 §3.3).
 pub(super) fn scope(asked: Option<&str>) -> Option<String> {
-    let granted: Vec<_> = asked?.split(' ').filter(|scope| super::mint::SCOPES.contains(scope)).collect();
+    let granted: Vec<_> = asked?.split(' ').filter(|scope| super::metadata::SCOPES.contains(scope)).collect();
     Some(granted.join(" "))
 }

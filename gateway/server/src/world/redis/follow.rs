@@ -15,9 +15,10 @@ use portcullis_core::ports::Clock;
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, timeout};
 
+use super::layout::{COUNTER, PREFIX};
 use super::link::{Again, Link};
+use super::patience::Patience;
 use super::places::Node;
-use super::store::{COUNTER, PREFIX, Patience};
 use crate::world::store::{Changed, Ears, Freshness, Kind, StoreError};
 
 /// From one look to the next.

@@ -12,7 +12,7 @@ use tokio::time::{sleep, timeout};
 
 use super::breaker::{Breaker, BreakerState, Gate};
 use super::places::{Node, Places};
-use super::way::Way;
+use super::way::{Way, told};
 use crate::world::store::StoreError;
 
 /// From one attempt to the next, of a call that may be made again.
@@ -228,15 +228,6 @@ pub(super) fn is_undone(error: &RedisError) -> bool {
         ErrorKind::Server(ServerErrorKind::TryAgain | ServerErrorKind::ClusterDown | ServerErrorKind::BusyLoading)
     );
     waits || is_elsewhere(error) || is_on_the_move(error)
-}
-
-/// Without anything that a server may repeat of what was said.
-pub(super) fn told(error: &RedisError) -> String {
-    match (error.code(), error.detail()) {
-        (Some(code), _) => format!("{}: {code}", error.category()),
-        (None, Some(detail)) if error.is_io_error() => detail.to_owned(),
-        (None, _) => error.to_string(),
-    }
 }
 
 /// An answer that is an error, in the words of the port.

@@ -17,7 +17,9 @@ use tokio::runtime::Handle;
 
 use super::breaker::BreakerState;
 use super::follow::Follower;
+use super::layout::{COUNTER, PREFIX};
 use super::link::{Again, Link};
+use super::patience::Patience;
 use super::places::{Node, Places};
 use super::risks;
 use crate::world::random;
@@ -25,12 +27,6 @@ use crate::world::store::{
     AuditEntry, AuditHead, AuditRow, Commit, Ears, Expect, Freshness, Hear, Kind, Listing, Page, Record, Store,
     StoreError, Write,
 };
-
-/// What every key begins with.
-pub(super) const PREFIX: &str = "ptcl:{store}:";
-
-/// The number of the last commit; the key that finds our slot.
-pub(crate) const COUNTER: &str = "ptcl:{store}:seq";
 
 const SCRIPT: &str = include_str!("commit.lua");
 
@@ -68,15 +64,6 @@ pub struct RedisStore {
     hash: String,
     follower: Follower,
     closed: AtomicBool,
-}
-
-/// How requests get on without the server.
-#[derive(Clone, Copy, Debug)]
-pub struct Patience {
-    /// How long one reading may take.
-    pub budget: Duration,
-    /// How long what is known goes on holding.
-    pub stale_for: Duration,
 }
 
 impl RedisStore {
@@ -131,12 +118,12 @@ impl RedisStore {
 
     /// What `check` finds, without writing anything: whether the server can be used, and what endangers what is there.
     pub(crate) async fn inspect(places: Places) -> Result<Vec<String>, String> {
-        let mut node = Arc::new(places).find().await.map_err(|error| super::link::told(&error))?;
+        let mut node = Arc::new(places).find().await.map_err(|error| super::way::told(&error))?;
         let format = node.query::<Option<i64>>(::redis::cmd("GET").arg(format!("{PREFIX}format"))).await;
-        if let Some(found) = format.map_err(|error| super::link::told(&error))?.filter(|found| *found > FORMAT) {
+        if let Some(found) = format.map_err(|error| super::way::told(&error))?.filter(|found| *found > FORMAT) {
             return Err(StoreError::Newer { found, known: FORMAT }.to_string());
         }
-        risks::of(&mut node).await.map_err(|error| super::link::told(&error))
+        risks::of(&mut node).await.map_err(|error| super::way::told(&error))
     }
 
     fn open_still(&self) -> Result<(), StoreError> {

@@ -8,7 +8,6 @@ use ::redis::{ErrorKind, RedisError, RedisResult};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
-use super::link::told;
 use super::places::{Node, Places};
 
 /// The way to the server that may be written.
@@ -109,5 +108,14 @@ impl Way {
             }
             same
         });
+    }
+}
+
+/// Without anything that a server may repeat of what was said.
+pub(super) fn told(error: &RedisError) -> String {
+    match (error.code(), error.detail()) {
+        (Some(code), _) => format!("{}: {code}", error.category()),
+        (None, Some(detail)) if error.is_io_error() => detail.to_owned(),
+        (None, _) => error.to_string(),
     }
 }
