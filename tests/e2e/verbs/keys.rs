@@ -172,6 +172,13 @@ async fn verbs_ask_the_gateway_and_not_the_files_that_were_broken_since() {
         assert_eq!((ran.code, &ran.json()["items"]), (Some(0), &json!([])), "{ran:#?}");
         assert!(ran.stderr.starts_with("warning: the files of `config/client.toml` are at fault, "), "{}", ran.stderr);
     }
+    // Which certificate is the gateway's cannot be told: the fault is, and no key is shown.
+    let bent = format!("{}\n[[routes]\n", sound.replace("cert = \"", "cert = \"gone-"));
+    assert!(bent.contains("gone-"));
+    site.files.write("config/client.toml", bent);
+    let ran = ask(&site, &["keys", "list"]).await;
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(2), ""), "{ran:#?}");
+    assert!(ran.stderr.starts_with("config/client.toml:"), "{}", ran.stderr);
     // Nothing is left of it: the gateway is looked for where one is by default, and shown no key.
     site.files.write("config/client.toml", "[server");
     let ran = ask(&site, &["health"]).await;

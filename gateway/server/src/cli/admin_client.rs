@@ -53,19 +53,22 @@ impl AdminClient {
         let Doorway { server, tls, store, root, errors } = doorway(&reach.config.config, &disk);
         let address = server.admin.address();
         let address = reachable(address.ok_or("`server.admin` is off, so nothing can be managed")?);
-        let mut leaves = Vec::new();
-        for pair in &tls.certificates {
+        let leaf = |pair: &CertificateConfig| {
             let path = root.join(&pair.cert);
             let pem = disk.read(&path).map_err(|fault| format!("`{}` {fault}", path.display()))?;
             let leaf = CertificateDer::pem_slice_iter(&pem).next().and_then(Result::ok);
-            leaves.push(leaf.ok_or_else(|| format!("`{}` holds no certificate in PEM", path.display()))?);
-        }
-        // Nothing is shown to a gateway that no certificate of its own tells from another.
-        match errors.as_slice() {
-            [] => {}
-            faults if leaves.is_empty() => return Err(render(faults).trim_end().to_owned()),
-            [first, ..] => eprintln!("{}", at_fault(&reach.config.config, GOES_ON, first)),
-        }
+            leaf.ok_or_else(|| format!("`{}` holds no certificate in PEM", path.display()))
+        };
+        let leaves = tls.certificates.iter().map(leaf).collect::<Result<Vec<_>, _>>();
+        let leaves = match (errors.as_slice(), leaves) {
+            ([], leaves) => leaves?,
+            ([first, ..], Ok(leaves)) if !leaves.is_empty() => {
+                eprintln!("{}", at_fault(&reach.config.config, GOES_ON, first));
+                leaves
+            }
+            // Nothing is shown to a gateway that no certificate of its own tells from another.
+            (faults, _) => return Err(render(faults).trim_end().to_owned()),
+        };
         let key_file = key_file::place(&store.folder(&root));
         let shows = match (named.or_else(|| std::env::var("PORTCULLIS_ADMIN_KEY").ok()), &own) {
             (Some(key), _) => Shows::Key(key),
